@@ -1,0 +1,154 @@
+/**
+ * Reading and writing of fixed binary layouts: big-endian integers, and byte strings behind a length (`vec16`, `vec32`).
+ * The reader never trusts a length: what does not fit is MALFORMED, and so is anything left over at `end`.
+ */
+import { SecureChatError } from './codes.ts';
+
+export class ByteWriter {
+  #bytes: Uint8Array<ArrayBuffer>;
+  #view: DataView;
+  #at = 0;
+
+  constructor(capacityBytes = 256) {
+    this.#bytes = new Uint8Array(capacityBytes);
+    this.#view = new DataView(this.#bytes.buffer);
+  }
+
+  #room(count: number): number {
+    const at = this.#at;
+    const end = at + count;
+    if (end > this.#bytes.length) {
+      const bigger = new Uint8Array(Math.max(end, this.#bytes.length * 2));
+      bigger.set(this.#bytes.subarray(0, at));
+      this.#bytes = bigger;
+      this.#view = new DataView(bigger.buffer);
+    }
+    this.#at = end;
+    return at;
+  }
+
+  u8(value: number): this {
+    const at = this.#room(1);
+    this.#view.setUint8(at, value);
+    return this;
+  }
+  u16(value: number): this {
+    const at = this.#room(2);
+    this.#view.setUint16(at, value);
+    return this;
+  }
+  u32(value: number): this {
+    const at = this.#room(4);
+    this.#view.setUint32(at, value);
+    return this;
+  }
+  /** A safe integer as 64 bits. */
+  u64(value: number): this {
+    if (!Number.isSafeInteger(value) || value < 0)
+      throw new SecureChatError('INTERNAL', { text: 'Not an unsigned safe integer.' });
+    const at = this.#room(8);
+    this.#view.setUint32(at, Math.floor(value / 2 ** 32));
+    this.#view.setUint32(at + 4, value >>> 0);
+    return this;
+  }
+  raw(value: Uint8Array): this {
+    const at = this.#room(value.length);
+    this.#bytes.set(value, at);
+    return this;
+  }
+  /** At most 65,535 bytes behind their length. */
+  vec16(value: Uint8Array): this {
+    if (value.length > 0xffff) throw new SecureChatError('TOO_LARGE');
+    return this.u16(value.length).raw(value);
+  }
+  vec32(value: Uint8Array): this {
+    return this.u32(value.length).raw(value);
+  }
+  text16(value: string): this {
+    return this.vec16(new TextEncoder().encode(value));
+  }
+  /** The bytes written so far; a copy of exactly that size. */
+  done(): Uint8Array<ArrayBuffer> {
+    return this.#bytes.slice(0, this.#at);
+  }
+}
+
+export class ByteReader {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  #at = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  #take(count: number): number {
+    const at = this.#at;
+    if (count > this.#bytes.length - at)
+      throw new SecureChatError('MALFORMED', { text: 'A structure ends too early.' });
+    this.#at = at + count;
+    return at;
+  }
+
+  get left(): number {
+    return this.#bytes.length - this.#at;
+  }
+  u8(): number {
+    const at = this.#take(1);
+    return this.#view.getUint8(at);
+  }
+  u16(): number {
+    const at = this.#take(2);
+    return this.#view.getUint16(at);
+  }
+  u32(): number {
+    const at = this.#take(4);
+    return this.#view.getUint32(at);
+  }
+  /** MALFORMED above 2^53 - 1. */
+  u64(): number {
+    const at = this.#take(8);
+    const high = this.#view.getUint32(at);
+    if (high > 0x1fffff) throw new SecureChatError('MALFORMED', { text: 'An integer is out of range.' });
+    return high * 2 ** 32 + this.#view.getUint32(at + 4);
+  }
+  /** A view, not a copy. */
+  raw(count: number): Uint8Array {
+    const at = this.#take(count);
+    return this.#bytes.subarray(at, at + count);
+  }
+  vec16(): Uint8Array {
+    return this.raw(this.u16());
+  }
+  vec32(): Uint8Array {
+    return this.raw(this.u32());
+  }
+  text16(): string {
+    const bytes = this.vec16();
+    try {
+      return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    } catch (cause) {
+      throw new SecureChatError('MALFORMED', { text: 'A text is not UTF-8.' }, { cause });
+    }
+  }
+  rest(): Uint8Array {
+    return this.raw(this.left);
+  }
+  /** MALFORMED when bytes are left over. */
+  end(): void {
+    if (this.left !== 0) throw new SecureChatError('MALFORMED', { text: 'A structure is followed by extra bytes.' });
+  }
+}
+
+export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  let length = 0;
+  for (const part of parts) length += part.length;
+  const all = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}

@@ -1,0 +1,97 @@
+/**
+ * Frames inside the sealed session. The plaintext of consecutive records is one byte stream of frames, so a frame may
+ * span records and a record may carry many frames.
+ *
+ *     0        1        2                 4                          8
+ *     +--------+--------+-----------------+--------------------------+----------- - -
+ *     | kind   | flags  | zero            | request                  | body length  | body
+ *     +--------+--------+-----------------+--------------------------+----------- - -
+ *       u8       u8       u16               u32                        u32
+ *
+ * `request` pairs a response with its request (chosen by the requester, 1..2^32-1, not reused while open); 0 elsewhere.
+ * Hot kinds (submit, accepted, deliver, ack) have fixed layouts (submission.ts); their ciphertext is never decoded here.
+ */
+import { SecureChatError } from './codes.ts';
+
+export const frameKinds = {
+  request: 0x01,
+  response: 0x02,
+  event: 0x03,
+  submit: 0x10,
+  accepted: 0x11,
+  refused: 0x12,
+  deliver: 0x13,
+  ack: 0x14,
+  ping: 0x20,
+  pong: 0x21,
+  goaway: 0x22,
+} as const;
+
+export type FrameKind = keyof typeof frameKinds;
+
+export interface Frame {
+  readonly kind: FrameKind;
+  readonly request: number;
+  readonly body: Uint8Array;
+}
+
+export const FRAME_HEADER_BYTES = 12;
+
+const kindOf: ReadonlyMap<number, FrameKind> = new Map(
+  (Object.keys(frameKinds) as FrameKind[]).map((kind) => [frameKinds[kind], kind]),
+);
+
+export function encodeFrame(frame: Frame): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(FRAME_HEADER_BYTES + frame.body.length);
+  const view = new DataView(bytes.buffer);
+  view.setUint8(0, frameKinds[frame.kind]);
+  view.setUint32(4, frame.request);
+  view.setUint32(8, frame.body.length);
+  bytes.set(frame.body, FRAME_HEADER_BYTES);
+  return bytes;
+}
+
+/**
+ * Cuts the byte stream of records into frames. Holds at most one incomplete frame, of at most `bodyBytesMax`.
+ * Errors: MALFORMED (unknown kind, non-zero reserved bits), TOO_LARGE (announced body over the limit; refused before it
+ * is collected). After an error the stream is dead.
+ */
+export class FrameReader {
+  #bodyBytesMax: number;
+  #held: Uint8Array = new Uint8Array(0);
+
+  constructor(bodyBytesMax: number) {
+    this.#bodyBytesMax = bodyBytesMax;
+  }
+
+  /** The limit rises once, at attach. */
+  allow(bodyBytesMax: number): void {
+    this.#bodyBytesMax = bodyBytesMax;
+  }
+
+  /** The frames completed by this piece, in order. Bodies may be views of `piece`. */
+  push(piece: Uint8Array): Frame[] {
+    let bytes = piece;
+    if (this.#held.length > 0) {
+      bytes = new Uint8Array(this.#held.length + piece.length);
+      bytes.set(this.#held);
+      bytes.set(piece, this.#held.length);
+    }
+    const frames: Frame[] = [];
+    let at = 0;
+    while (bytes.length - at >= FRAME_HEADER_BYTES) {
+      const view = new DataView(bytes.buffer, bytes.byteOffset + at, FRAME_HEADER_BYTES);
+      const kind = kindOf.get(view.getUint8(0));
+      if (kind === undefined || view.getUint8(1) !== 0 || view.getUint16(2) !== 0)
+        throw new SecureChatError('MALFORMED');
+      const length = view.getUint32(8);
+      if (length > this.#bodyBytesMax) throw new SecureChatError('TOO_LARGE');
+      const end = at + FRAME_HEADER_BYTES + length;
+      if (end > bytes.length) break;
+      frames.push({ kind, request: view.getUint32(4), body: bytes.subarray(at + FRAME_HEADER_BYTES, end) });
+      at = end;
+    }
+    this.#held = at === bytes.length ? new Uint8Array(0) : bytes.slice(at);
+    return frames;
+  }
+}

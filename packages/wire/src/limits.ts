@@ -1,0 +1,181 @@
+/**
+ * The one table of limits. Each has a unit (in its name), a reason, and a test at it and one past it.
+ * `server` limits can be overridden per server with `--limit NAME=VALUE`; `protocol` limits are part of the format.
+ */
+export interface LimitRow {
+  readonly value: number;
+  readonly scope: 'protocol' | 'server';
+  readonly reason: string;
+}
+
+export const limits = {
+  // Framing (protocol)
+  frameBytesBeforeAuthMax: {
+    value: 8 * 1024,
+    scope: 'protocol',
+    reason:
+      'a stranger must not make the server hold more; the largest handshake message at 4096-bit RSA is under 6 KiB',
+  },
+  frameBytesMax: {
+    value: 96 * 1024,
+    scope: 'protocol',
+    reason: 'one transport frame: a 64-KiB message with its first-contact bundle',
+  },
+  requestBytesMax: {
+    value: 256 * 1024,
+    scope: 'protocol',
+    reason: 'one request or event, over several frames: bounds the reassembly buffer of a connection',
+  },
+  textBytesMax: { value: 64 * 1024, scope: 'protocol', reason: 'a message is text; larger things are files' },
+  messageBytesMax: { value: 72 * 1024, scope: 'protocol', reason: 'ciphertext of the largest padded text' },
+  keyPackageBytesMax: {
+    value: 8 * 1024,
+    scope: 'protocol',
+    reason: 'an X-Wing key package is 2.7 kB, with its credential and extensions under 4',
+  },
+  keyPackagesPerRequestMax: { value: 10, scope: 'protocol', reason: 'fits one frame' },
+  credentialBytesMax: {
+    value: 512,
+    scope: 'protocol',
+    reason: 'certificates are fetched by hash, never carried in leaves',
+  },
+  commitBytesMax: {
+    value: 64 * 1024,
+    scope: 'protocol',
+    reason: 'two leaves need 7 kB; larger groups stage their commits',
+  },
+  invitationBytesMax: {
+    value: 64 * 1024,
+    scope: 'protocol',
+    reason: 'welcome, tree and certificates of a conversation of two: 20 kB',
+  },
+  capsuleBytesMax: { value: 64 * 1024, scope: 'protocol', reason: 'GroupInfo of a conversation of two: 12 kB' },
+  vaultBytesMax: { value: 32 * 1024, scope: 'protocol', reason: 'two wrapped RSA-4096 keys and their slots' },
+  certificateBytesMax: {
+    value: 6 * 1024,
+    scope: 'protocol',
+    reason: 'an account certificate at 4096 bits is under 5 KiB',
+  },
+  usernameCharsMin: { value: 3, scope: 'protocol', reason: 'shorter names are guessed and squatted' },
+  usernameCharsMax: { value: 32, scope: 'protocol', reason: 'fits a line' },
+  passwordCharsMin: { value: 6, scope: 'protocol', reason: 'the commonest 10,000 are refused as well' },
+  passwordCharsMax: { value: 1024, scope: 'protocol', reason: 'bounds the work of normalising' },
+  devicesPerAccountMax: { value: 10, scope: 'protocol', reason: 'bounds every list that names devices' },
+  fileNameBytesMax: { value: 200, scope: 'protocol', reason: 'every file system takes it, with a suffix' },
+  fileChunkBytesMax: { value: 1024 * 1024, scope: 'protocol', reason: 'memory of one chunk on either side' },
+  blobPartBytesMax: {
+    value: 64 * 1024,
+    scope: 'protocol',
+    reason: 'one part of a file inside a session fits one frame, and a message waits at most one part',
+  },
+  recordsPerKeyMax: {
+    value: 2 ** 20,
+    scope: 'protocol',
+    reason: 'far below the limits of ChaCha20-Poly1305; renews keys',
+  },
+  recordKeyAgeMsMax: {
+    value: 60 * 60 * 1000,
+    scope: 'protocol',
+    reason: 'a key read from memory opens an hour at most',
+  },
+  submitsInFlightMax: { value: 64, scope: 'protocol', reason: 'credit of a device: unacknowledged submits' },
+  submitBytesInFlightMax: { value: 1024 * 1024, scope: 'protocol', reason: 'credit of a device in bytes' },
+  deliverRowsInFlightMax: { value: 256, scope: 'protocol', reason: 'window of the receiver' },
+  deliverBytesInFlightMax: { value: 1024 * 1024, scope: 'protocol', reason: 'window of the receiver in bytes' },
+  outOfOrderBackMax: { value: 256, scope: 'protocol', reason: 'message keys kept for late messages' },
+  outOfOrderForwardMax: { value: 2000, scope: 'protocol', reason: 'bounds the hashing that one message can ask for' },
+  parkedRowsMax: { value: 1000, scope: 'protocol', reason: 'rows a client keeps that it cannot process yet' },
+  parkedBytesMax: { value: 16 * 1024 * 1024, scope: 'protocol', reason: 'the same in bytes' },
+  parkedMsMax: { value: 7 * 24 * 60 * 60 * 1000, scope: 'protocol', reason: 'after it the row becomes a visible gap' },
+
+  // Connections (server)
+  connectionsMax: { value: 4000, scope: 'server', reason: 'memory of a small machine' },
+  connectionsPerAddressMax: {
+    value: 40,
+    scope: 'server',
+    reason: 'one address must not take them all; IPv6 counts by /64',
+  },
+  unauthenticatedMax: { value: 200, scope: 'server', reason: 'strangers must not take them all' },
+  unauthenticatedPerAddressMax: { value: 10, scope: 'server', reason: 'the same, for one address' },
+  connectsPerAddressPerSecond: { value: 10, scope: 'server', reason: 'a handshake costs 4 ms of a core' },
+  connectsPerAddressBurst: { value: 30, scope: 'server', reason: 'a household reconnecting at once' },
+  handshakesQueuedMax: { value: 64, scope: 'server', reason: 'RSA work that waits: beyond it the answer is a close' },
+  authDeadlineMs: {
+    value: 10_000,
+    scope: 'server',
+    reason: 'an idle stranger is closed; time that the person needs is spent before connecting',
+  },
+  framesPerSecond: { value: 50, scope: 'server', reason: 'requests of one device' },
+  framesBurst: { value: 200, scope: 'server', reason: 'requests of one device after a pause' },
+  protocolErrorsMax: { value: 5, scope: 'server', reason: 'a broken client is closed' },
+  pingMs: { value: 25_000, scope: 'server', reason: 'below the idle limit of common proxies' },
+  deadMs: { value: 60_000, scope: 'server', reason: 'two pings missed' },
+
+  // Accounts (server)
+  registrationsPerAddressPerHour: { value: 5, scope: 'server', reason: 'open registration: mass accounts' },
+  registrationsPerDay: { value: 100, scope: 'server', reason: 'open registration: mass accounts' },
+  challengeMs: { value: 5 * 60_000, scope: 'server', reason: 'a proof of work is for now, and used once' },
+  loginsPerAddressPerMinute: { value: 10, scope: 'server', reason: 'online guessing' },
+  loginsPerAddressBurst: { value: 20, scope: 'server', reason: 'several people behind one address' },
+  loginFailuresFree: { value: 5, scope: 'server', reason: 'people mistype' },
+  loginDelayMsMax: { value: 60_000, scope: 'server', reason: 'slows guessing without locking the owner out' },
+  opaqueQueuedMax: { value: 100, scope: 'server', reason: 'work that waits: beyond it BUSY' },
+  resumptionMs: { value: 24 * 60 * 60 * 1000, scope: 'server', reason: 'a stolen resumption secret ages' },
+  resetsPerDay: { value: 3, scope: 'server', reason: 'every reset makes contacts look' },
+  inviteUsesMax: { value: 100, scope: 'server', reason: 'one invite must not open the server' },
+  inviteHoursMax: { value: 24 * 30, scope: 'server', reason: 'the same, in time' },
+  invitesPerDay: { value: 50, scope: 'server', reason: 'per account' },
+
+  // Messages (server)
+  messagesPerSecond: { value: 10, scope: 'server', reason: 'per device; a person types slower' },
+  messagesBurst: { value: 50, scope: 'server', reason: 'per device; an outbox that comes back' },
+  messagesPerDay: { value: 5000, scope: 'server', reason: 'per account' },
+  newRecipientsPerDay: { value: 20, scope: 'server', reason: 'unasked messages, on a server with open registration' },
+  mailboxRowsMax: { value: 10_000, scope: 'server', reason: 'per device; beyond it senders are told' },
+  mailboxBytesMax: { value: 64 * 1024 * 1024, scope: 'server', reason: 'the same in bytes' },
+  mailboxReservedRows: {
+    value: 200,
+    scope: 'server',
+    reason: 'space above the limit for commits, invitations and notices',
+  },
+  mailboxDays: { value: 30, scope: 'server', reason: 'after it a tombstone tells how many are gone' },
+  lookupsPerHour: { value: 60, scope: 'server', reason: 'per account: enumeration' },
+  lookupsPerDay: { value: 300, scope: 'server', reason: 'per account: enumeration' },
+  keyPackageClaimsPerPairPerHour: { value: 10, scope: 'server', reason: 'nobody must drain the packages of another' },
+  keyPackageClaimsPerTargetPerHour: {
+    value: 200,
+    scope: 'server',
+    reason: 'the same, by many; beyond it the last-resort package',
+  },
+  keyPackagesStoredMax: { value: 100, scope: 'server', reason: 'per device' },
+  blocksMax: { value: 1000, scope: 'server', reason: 'per account' },
+
+  // Files (server)
+  fileBytesMax: { value: 100 * 1024 * 1024, scope: 'server', reason: 'disk' },
+  fileBytesStoredPerAccountMax: { value: 1024 * 1024 * 1024, scope: 'server', reason: 'disk' },
+  fileBytesPerAccountPerDay: { value: 2 * 1024 * 1024 * 1024, scope: 'server', reason: 'traffic' },
+  fileUploadsAtOnceMax: { value: 4, scope: 'server', reason: 'open files of one account' },
+  fileDays: { value: 30, scope: 'server', reason: 'then it is removed' },
+  fileIncompleteHours: { value: 24, scope: 'server', reason: 'an upload that nobody finished' },
+  diskFreeBytesMin: {
+    value: 256 * 1024 * 1024,
+    scope: 'server',
+    reason: 'uploads are refused first, messages last, acknowledgements never',
+  },
+
+  // Groups of rows in one commit (server)
+  commitRowsMax: {
+    value: 256,
+    scope: 'server',
+    reason: 'group commit: latency of the last against the cost of an fsync',
+  },
+} as const satisfies Record<string, LimitRow>;
+
+export type LimitName = keyof typeof limits;
+
+/** The values in force: the table, with what an operator overrode. */
+export type Limits = { readonly [Name in LimitName]: number };
+
+export const defaultLimits: Limits = Object.fromEntries(
+  Object.entries(limits).map(([name, row]) => [name, row.value]),
+) as Limits;
