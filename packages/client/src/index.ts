@@ -1,1 +1,17 @@
-export {};
+export type {
+  Client,
+  ClientEvent,
+  ClientOptions,
+  ClientStatus,
+  ConnectionState,
+  Contact,
+  LoggedIn,
+  Message,
+  MessageState,
+  ProgressStep,
+  Registered,
+  SendOptions,
+  SendResult,
+} from './api.ts';
+export { codes, formatServerAddress, isCode, parseServerAddress, SecureChatError } from '@securechat/wire';
+export type { Code, Fingerprint, ServerAddress } from '@securechat/wire';

@@ -1,0 +1,44 @@
+/**
+ * The local store of one account. Collections of small records under string keys, every value encrypted at rest
+ * (docs/protocol/local-store.md), plus the message history in order.
+ *
+ * `commit` is the only way to write: all changes of one call are atomic and durable when it resolves. It is the
+ * write-ahead point of everything that must not happen twice.
+ */
+export const collections = [
+  'account', // one record, key 'self': keys, certificates, counters, cursor
+  'server', // one record, key 'pin'
+  'contact', // account id -> names, certificates, pins, trust
+  'conversation', // peer account id -> chain of groups, unread count
+  'group', // group id -> MLS state, epoch, chain numbers, pending commit
+  'keyPackage', // hash of the public package -> private half
+  'outbox', // client id -> submission
+  'parked', // mailbox number -> row that waits
+  'transfer', // transfer id -> file offer and its progress
+] as const;
+export type Collection = (typeof collections)[number];
+
+export type StoreChange =
+  | { readonly kind: 'put'; readonly collection: Collection; readonly key: string; readonly value: Uint8Array }
+  | { readonly kind: 'delete'; readonly collection: Collection; readonly key: string }
+  /** Inserts (order = arrival), or replaces the value of the same id at its place. */
+  | { readonly kind: 'message'; readonly conversation: string; readonly id: string; readonly value: Uint8Array }
+  | { readonly kind: 'deleteConversation'; readonly conversation: string };
+
+export interface ClientStore {
+  /** Every record of a collection, in key order. PROFILE_DAMAGED when one does not decrypt. */
+  all(collection: Collection): Promise<ReadonlyMap<string, Uint8Array>>;
+  get(collection: Collection, key: string): Promise<Uint8Array | undefined>;
+  /** Atomic and durable. PROFILE_UNWRITABLE (full disk, read-only): nothing was written. */
+  commit(changes: readonly StoreChange[]): Promise<void>;
+  /** True when this inner id is stored for the conversation: shown once, ever. */
+  hasMessage(conversation: string, id: string): Promise<boolean>;
+  message(conversation: string, id: string): Promise<Uint8Array | undefined>;
+  /** Oldest first, the newest `limit` before the message `before` (exclusive), or the newest of all. */
+  messages(
+    conversation: string,
+    options: { readonly before?: string; readonly limit: number },
+  ): Promise<readonly { readonly id: string; readonly value: Uint8Array }[]>;
+  /** Closes and wipes the key. Later calls reject. */
+  close(): Promise<void>;
+}
