@@ -24,7 +24,8 @@ import type {
 /** `retry: 'same'`: repeat the identical call, it is idempotent. `outcome: 'unknown'`: it may have been applied. */
 export class StoreError extends Error {
   override readonly name = 'StoreError';
-  readonly code: 'unavailable' | 'full' | 'invalid' | 'corrupt' | 'closed' | 'schema-newer';
+  /** `in-use`: another process holds the data folder (only from opening). */
+  readonly code: 'unavailable' | 'full' | 'invalid' | 'corrupt' | 'closed' | 'schema-newer' | 'in-use';
   readonly retry: 'same' | 'never';
   readonly outcome: 'none' | 'unknown';
   constructor(
@@ -52,6 +53,13 @@ export interface Submission {
   readonly submit: Submit;
   readonly founding?: FoundingFacts;
   readonly commit?: { readonly commit: Uint8Array; readonly capsule: Uint8Array };
+  /** True on a server that stores nothing for later (`offline.delivery=off`): as if the submit said `onlineOnly`. */
+  readonly onlineOnly?: boolean;
+  /**
+   * A refusal that the caller found before the transaction (a rate limit). It is answered after fence, dedupe and submit
+   * number, so that an accepted id is never refused on its resend, and it counts for PREDECESSOR_REFUSED.
+   */
+  readonly refusal?: { readonly code: Code; readonly detail: FailureDetail };
   readonly nowMs: number;
 }
 
@@ -174,6 +182,11 @@ export interface Store {
   ack(device: DeviceId, generation: number, upTo: number): Promise<void>;
   /** Raises the generation; undefined for a device that is unknown or ended. Implies ack(storedUpTo). */
   attach(device: DeviceId, storedUpTo: number, nowMs: number): Promise<AttachedDevice | undefined>;
+  /**
+   * The connection of this generation is gone; without effect for an older one. Decides RECIPIENT_OFFLINE and forgets the
+   * refused chain numbers of that attach. Not durable: after a restart nobody is attached.
+   */
+  detach(device: DeviceId, generation: number): Promise<void>;
 
   /** Idempotent by content hash. Answers with the one-time stock. Over the limit the rest is dropped. */
   putKeyPackages(device: DeviceId, oneTime: readonly Uint8Array[], lastResort: Uint8Array | undefined): Promise<number>;
