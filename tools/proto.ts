@@ -1,0 +1,41 @@
+/** The generated codec is what its schema says: generated anew and compared, byte by byte. */
+import { execFileSync } from 'node:child_process';
+import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import type { Violation } from './source.ts';
+
+const SCHEMA = 'packages/wire/proto';
+const GENERATED = 'packages/wire/src/gen';
+
+export function checkProto(root: string): Violation[] {
+  const folder = mkdtempSync(join(tmpdir(), 'securechat-proto-'));
+  try {
+    const bin = join(root, 'node_modules/.bin');
+    execFileSync(
+      join(bin, 'buf'),
+      ['generate', SCHEMA, '--template', 'packages/wire/buf.gen.yaml', '--output', folder],
+      { cwd: root, env: { ...process.env, PATH: `${bin}${delimiter}${process.env['PATH']}` }, stdio: 'pipe' },
+    );
+    return compareFolders(join(folder, GENERATED), join(root, GENERATED));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** One violation for each file that is missing, left over or different in `committed`. */
+export function compareFolders(generated: string, committed: string): Violation[] {
+  const [wanted, found] = [filesOf(generated), filesOf(committed)];
+  const paths = [...new Set([...wanted.keys(), ...found.keys()])].sort();
+  return paths
+    .filter((path) => wanted.get(path) !== found.get(path))
+    .map((path) => {
+      const what = !found.has(path) ? 'is missing' : !wanted.has(path) ? 'has no schema' : 'is out of date';
+      return { path: `${GENERATED}/${path}`, line: 1, text: `${what}: npm run proto` };
+    });
+}
+
+function filesOf(folder: string): Map<string, string> {
+  const paths = globSync('**/*.ts', { cwd: folder });
+  return new Map(paths.map((path) => [path, readFileSync(join(folder, path), 'utf8')]));
+}
