@@ -27,6 +27,11 @@ export const limits = {
     reason: 'one request or event, over several frames: bounds the reassembly buffer of a connection',
   },
   textBytesMax: { value: 64 * 1024, scope: 'protocol', reason: 'a message is text; larger things are files' },
+  idsPerContentMax: {
+    value: 32,
+    scope: 'protocol',
+    reason: 'delivered or read ids in one message: they fit beside the longest text in the largest padding',
+  },
   messageBytesMax: { value: 72 * 1024, scope: 'protocol', reason: 'ciphertext of the largest padded text' },
   keyPackageBytesMax: {
     value: 8 * 1024,
@@ -84,6 +89,16 @@ export const limits = {
   deliverBytesInFlightMax: { value: 1024 * 1024, scope: 'protocol', reason: 'window of the receiver in bytes' },
   outOfOrderBackMax: { value: 256, scope: 'protocol', reason: 'message keys kept for late messages' },
   outOfOrderForwardMax: { value: 2000, scope: 'protocol', reason: 'bounds the hashing that one message can ask for' },
+  pastEpochsMax: {
+    value: 4,
+    scope: 'protocol',
+    reason: 'epochs whose message keys are kept for rows that were stored before a commit',
+  },
+  keyPackageMsMax: {
+    value: 97 * 24 * 60 * 60 * 1000,
+    scope: 'protocol',
+    reason: 'lifetime of a key package: 90 days, backdated by 7 for wrong clocks',
+  },
   parkedRowsMax: { value: 1000, scope: 'protocol', reason: 'rows a client keeps that it cannot process yet' },
   parkedBytesMax: { value: 16 * 1024 * 1024, scope: 'protocol', reason: 'the same in bytes' },
   parkedMsMax: { value: 7 * 24 * 60 * 60 * 1000, scope: 'protocol', reason: 'after it the row becomes a visible gap' },
