@@ -2,24 +2,32 @@
 import { execFileSync } from 'node:child_process';
 import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import type { Violation } from './source.ts';
 
-const SCHEMA = 'packages/wire/proto';
-const GENERATED = 'packages/wire/src/gen';
-
+/** Every package that has a schema. */
 export function checkProto(root: string): Violation[] {
-  const folder = mkdtempSync(join(tmpdir(), 'securechat-proto-'));
+  return globSync('packages/*/buf.gen.yaml', { cwd: root }).flatMap((template) =>
+    checkPackage(root, dirname(template)),
+  );
+}
+
+function checkPackage(root: string, folder: string): Violation[] {
+  const scratch = mkdtempSync(join(tmpdir(), 'securechat-proto-'));
   try {
     const bin = join(root, 'node_modules/.bin');
     execFileSync(
       join(bin, 'buf'),
-      ['generate', SCHEMA, '--template', 'packages/wire/buf.gen.yaml', '--output', folder],
+      ['generate', `${folder}/proto`, '--template', `${folder}/buf.gen.yaml`, '--output', scratch],
       { cwd: root, env: { ...process.env, PATH: `${bin}${delimiter}${process.env['PATH']}` }, stdio: 'pipe' },
     );
-    return compareFolders(join(folder, GENERATED), join(root, GENERATED));
+    const generated = `${folder}/src/gen`;
+    return compareFolders(join(scratch, generated), join(root, generated)).map((found) => ({
+      ...found,
+      path: `${generated}/${found.path}`,
+    }));
   } finally {
-    rmSync(folder, { recursive: true });
+    rmSync(scratch, { recursive: true });
   }
 }
 
@@ -31,7 +39,7 @@ export function compareFolders(generated: string, committed: string): Violation[
     .filter((path) => wanted.get(path) !== found.get(path))
     .map((path) => {
       const what = !found.has(path) ? 'is missing' : !wanted.has(path) ? 'has no schema' : 'is out of date';
-      return { path: `${GENERATED}/${path}`, line: 1, text: `${what}: npm run proto` };
+      return { path, line: 1, text: `${what}: npm run proto` };
     });
 }
 

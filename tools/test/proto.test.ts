@@ -17,8 +17,8 @@ test('a missing, a changed and a left-over file are violations, an equal one is 
   }
   const found = compareFolders(join(folder, 'new'), join(folder, 'old')).map(({ path, text }) => `${path} ${text}`);
   assert.deepEqual(found, [
-    'packages/wire/src/gen/changed.ts is out of date: npm run proto',
-    'packages/wire/src/gen/v1/left.ts has no schema: npm run proto',
-    'packages/wire/src/gen/v1/missing.ts is missing: npm run proto',
+    'changed.ts is out of date: npm run proto',
+    'v1/left.ts has no schema: npm run proto',
+    'v1/missing.ts is missing: npm run proto',
   ]);
 });

@@ -33,7 +33,7 @@ function run() {
   dieWithLauncher();
   const cache = cacheDirectory();
   if (cache !== undefined) module.enableCompileCache(cache);
-  import('../src/main.ts')
+  void import('../src/main.ts')
     .then((program) => program.main(process.argv.slice(2)))
     .then((code) => {
       process.exitCode = code;

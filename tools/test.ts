@@ -1,0 +1,133 @@
+/**
+ * `npm test`: types, rules, lint, unused code and format, then every test; `--unit` runs the unit tests alone. All of it
+ * runs to the end whatever fails, and closes with one table in the form of Node's own.
+ */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join, relative } from 'node:path';
+import { readsVectors } from './bans.ts';
+import { tallyRows } from './reporter.ts';
+import type { Tally } from './reporter.ts';
+import { readSources, repositoryFiles } from './source.ts';
+import { vectorFaults } from './vectors.ts';
+
+interface Step {
+  readonly name: string;
+  readonly command: readonly string[];
+}
+
+const root = join(import.meta.dirname, '..');
+const bin = join(root, 'node_modules/.bin');
+const scratch = mkdtempSync(join(tmpdir(), 'securechat-test-'));
+const unitOnly = process.argv.includes('--unit');
+
+const rules: readonly Step[] = [
+  { name: 'types', command: ['tsc', '-b'] },
+  { name: 'rules', command: ['node', 'tools/check.ts'] },
+  { name: 'lint', command: ['oxlint', '--type-aware'] },
+  { name: 'unused code', command: ['knip'] },
+  { name: 'format', command: ['prettier', '--check', '--log-level=warn', '.'] },
+];
+
+/** Fast and without processes of their own: all in one process. */
+const unitTests = ['--test-isolation=none', 'packages/*/test/**/*.test.ts', 'tools/test/**/*.test.ts'];
+/** Real servers, clients and terminals: a process per file, two at a time. */
+const integrationTests = ['--test-concurrency=2', '--test-timeout=180000', 'apps/*/test/**/*.test.ts'];
+
+/** A test that leaves something open would keep its process alive for ever. */
+const RUN_MS_MAX = 10 * 60_000;
+
+const started = performance.now();
+const totals = new Map<string, number>(tallyRows.map((row) => [row, 0]));
+const files: Tally['files'] = {};
+
+if (!unitOnly) for (const step of rules) await runRule(step);
+await runTests('unit tests', unitTests);
+if (!unitOnly) await runTests('integration tests', integrationTests);
+if (process.env['SECURECHAT_VECTORS'] !== undefined)
+  settle('third-party vectors ran', 0, vectorFaults(vectorFiles(), files));
+rmSync(scratch, { recursive: true });
+closingTable();
+
+async function runRule({ name, command }: Step): Promise<void> {
+  const from = performance.now();
+  const { code, output } = await run(command, { collect: true });
+  settle(name, performance.now() - from, code === 0 ? [] : [output]);
+}
+
+async function runTests(name: string, options: readonly string[]): Promise<void> {
+  const path = join(scratch, `${name}.json`);
+  const reporter = `--test-reporter=${join(import.meta.dirname, 'reporter.ts')}`;
+  const { code } = await run(['node', '--test', reporter, ...options], { collect: false, tally: path });
+  const tally = readTally(path);
+  for (const row of tallyRows) add(row, tally?.rows[row] ?? 0);
+  Object.assign(files, tally?.files);
+  const counted = (tally?.rows['fail'] ?? 0) + (tally?.rows['cancelled'] ?? 0) > 0;
+  if (code !== 0 && !counted) settle(name, 0, [`ended with ${code ?? 'a signal, or after too long'}`]);
+  if (tally?.rows['tests'] === 0) settle(name, 0, ['no test was found']);
+  if (code !== 0) process.exitCode = 1;
+}
+
+/** One row for a check that is not a test of Node's runner; each fault is a text for people. */
+function settle(name: string, ms: number, faults: readonly string[]): void {
+  const failed = faults.length > 0;
+  process.stdout.write(`${failed ? '✖' : '✔'} ${name} (${ms.toFixed(0)}ms)\n`);
+  for (const fault of faults) process.stdout.write(`${fault.trimEnd().replace(/^/gm, '  ')}\n`);
+  add('tests', 1);
+  add(failed ? 'fail' : 'pass', 1);
+  if (failed) process.exitCode = 1;
+}
+
+function closingTable(): void {
+  totals.set('duration_ms', Math.round(performance.now() - started));
+  for (const [row, value] of totals) process.stdout.write(`ℹ ${row} ${value}\n`);
+}
+
+function add(row: string, count: number): void {
+  totals.set(row, (totals.get(row) ?? 0) + count);
+}
+
+function readTally(path: string): Tally | undefined {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as Tally;
+  } catch {
+    return undefined; // the run ended before it could write one
+  }
+}
+
+/** Test files that read third-party vectors, as absolute paths. */
+function vectorFiles(): string[] {
+  const tests = repositoryFiles(root).filter((path) => /^(packages|apps)\/.*\.test\.ts$/.test(path));
+  return readSources(root, tests)
+    .filter(readsVectors)
+    .map(({ path }) => join(root, path));
+}
+
+interface RunOptions {
+  /** Kept for a fault report instead of shown. */
+  readonly collect: boolean;
+  readonly tally?: string;
+}
+
+function run(command: readonly string[], options: RunOptions): Promise<{ code: number | null; output: string }> {
+  const [program = '', ...args] = command;
+  const child = spawn(program === 'node' ? process.execPath : join(bin, program), args, {
+    cwd: root,
+    stdio: options.collect ? ['ignore', 'pipe', 'pipe'] : ['ignore', 'inherit', 'inherit'],
+    env: {
+      ...process.env,
+      PATH: `${bin}${delimiter}${process.env['PATH']}`,
+      ...(options.tally === undefined ? {} : { SECURECHAT_TEST_TALLY: options.tally }),
+    },
+    timeout: RUN_MS_MAX,
+    killSignal: 'SIGKILL',
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on('data', (piece: Buffer) => (output += piece.toString()));
+  return new Promise((resolve, reject) => {
+    child.on('error', (cause) => reject(new Error(`cannot run ${relative(root, program)}`, { cause })));
+    child.on('close', (code) => resolve({ code, output }));
+  });
+}
