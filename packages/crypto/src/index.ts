@@ -2,8 +2,8 @@ export type { AccountBundle, AccountBundleInput } from './account-bundle.ts';
 export { verifyAccountBundle } from './account-bundle.ts';
 export type { AccountCertificate, AccountClaims, AccountExpectation } from './account-certificate.ts';
 export { signAccountCertificate, verifyAccountCertificate } from './account-certificate.ts';
-export type { Aead, AeadUse } from './aead.ts';
-export { AEAD_KEY_BYTES, AEAD_NONCE_BYTES, AEAD_TAG_BYTES, aes256gcm } from './aead.ts';
+export type { Aead, AeadSealUse, AeadUse } from './aead.ts';
+export { AEAD_KEY_BYTES, AEAD_NONCE_BYTES, AEAD_TAG_BYTES, aes128gcm, aes256gcm } from './aead.ts';
 export { chacha20poly1305 } from './chacha.ts';
 export type { DeviceCertificate, DeviceClaims, DeviceExpectation } from './device-certificate.ts';
 export {
@@ -35,6 +35,8 @@ export {
   sha512,
   shake256,
 } from './hash.ts';
+export type { HpkeSuite } from './hpke.ts';
+export { hpkeAeads, hpkeKems, hpkeOpen, hpkeReceiveExport, hpkeSeal, hpkeSendExport } from './hpke.ts';
 export type { IdentityRotation } from './identity-rotation.ts';
 export { signIdentityRotation, verifyIdentityRotation } from './identity-rotation.ts';
 export type { CertificateKind } from './jws.ts';
@@ -73,3 +75,4 @@ export {
 } from './server-certificate.ts';
 export type { KeyPair } from './x25519.ts';
 export { X25519_BYTES, x25519 } from './x25519.ts';
+export { XWING_CIPHERTEXT_BYTES, XWING_PUBLIC_BYTES, XWING_SEED_BYTES, xwing } from './xwing.ts';

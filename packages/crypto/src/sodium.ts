@@ -40,8 +40,10 @@ function aeadOf(native: SodiumNative): Aead {
   return {
     seal(use) {
       insistOnSizes(use);
-      const sealed = new Uint8Array(use.plaintext.length + AEAD_TAG_BYTES);
-      native.crypto_aead_chacha20poly1305_ietf_encrypt(sealed, use.plaintext, use.aad, null, use.nonce, use.key);
+      const headBytes = use.headBytes ?? 0;
+      const sealed = new Uint8Array(headBytes + use.plaintext.length + AEAD_TAG_BYTES);
+      const output = headBytes === 0 ? sealed : sealed.subarray(headBytes);
+      native.crypto_aead_chacha20poly1305_ietf_encrypt(output, use.plaintext, use.aad, null, use.nonce, use.key);
       return sealed;
     },
     open(use) {

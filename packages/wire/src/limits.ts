@@ -16,6 +16,11 @@ export const limits = {
     reason:
       'a stranger must not make the server hold more; the largest handshake message at 4096-bit RSA is under 6 KiB',
   },
+  helloBytesMax: {
+    value: 24 * 1024,
+    scope: 'protocol',
+    reason: 'what a client reads before it knows the server: two keys and three rotation links at 4096 bits are 20 KiB',
+  },
   frameBytesMax: {
     value: 96 * 1024,
     scope: 'protocol',
@@ -104,6 +109,11 @@ export const limits = {
   parkedMsMax: { value: 7 * 24 * 60 * 60 * 1000, scope: 'protocol', reason: 'after it the row becomes a visible gap' },
 
   // Connections (server)
+  refusalDelayMs: {
+    value: 30,
+    scope: 'server',
+    reason: 'a refused handshake closes at a multiple of this after the frame came: one timing class for all causes',
+  },
   connectionsMax: { value: 4000, scope: 'server', reason: 'memory of a small machine' },
   connectionsPerAddressMax: {
     value: 40,

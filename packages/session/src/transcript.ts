@@ -1,0 +1,39 @@
+/** Transcript hashes. Every part is behind its length, so that no two transcripts spell the same bytes. */
+import { sha256 } from '@securechat/crypto';
+import { ByteWriter } from '@securechat/wire';
+import type { SessionTransport } from './frames.ts';
+import { SUITE, VERSION } from './frames.ts';
+
+export const TRANSCRIPT_BYTES = 32;
+
+export interface HandshakeTranscript {
+  /** The kind of handshake. */
+  readonly label: 'SecureChat session v1' | 'SecureChat resumption v1' | 'SecureChat resumption proof v1';
+  readonly transport: SessionTransport;
+  /** The whole hello. */
+  readonly hello: Uint8Array;
+  /** The whole flight; in the proof, up to its MAC. */
+  readonly flight: Uint8Array;
+  /** The reply up to its signature or MAC; empty in the proof. */
+  readonly reply: Uint8Array;
+}
+
+/** 32 bytes. */
+export function handshakeTranscript(parts: HandshakeTranscript): Uint8Array<ArrayBuffer> {
+  return sha256(
+    new ByteWriter(8 * 1024)
+      .text16(parts.label)
+      .u8(VERSION)
+      .u8(SUITE)
+      .text16(parts.transport)
+      .vec32(parts.hello)
+      .vec32(parts.flight)
+      .vec32(parts.reply)
+      .done(),
+  );
+}
+
+/** The transcript after a secret was mixed in: 32 bytes over the old one and what belongs to the secret. */
+export function mixedTranscript(transcript: Uint8Array, extra: Uint8Array): Uint8Array<ArrayBuffer> {
+  return sha256(new ByteWriter(128).text16('SecureChat mixed v1').raw(transcript).vec32(extra).done());
+}
