@@ -8,9 +8,7 @@
 import { SecureChatError } from '@securechat/wire';
 
 /** Sizes in bytes of padded contents. */
-export const paddingBuckets: readonly number[] = [
-  256, 512, 1024, 2048, 4096, 8192, 16_384, 32_768, 65_536, 66_560,
-];
+export const paddingBuckets: readonly number[] = [256, 512, 1024, 2048, 4096, 8192, 16_384, 32_768, 65_536, 66_560];
 
 const MARK = 0x80;
 
