@@ -18,10 +18,19 @@ test('one door passes, a second in the same package is a violation', () => {
 });
 
 test('deep imports, require and node:sqlite count', () => {
-  const files = { 'packages/e2ee/src/a.ts': "import 'ts-mls/a.js';", 'packages/e2ee/src/b.ts': "require('ts-mls');" };
+  const files = { 'packages/crypto/src/a.ts': "import 'jose/a.js';", 'packages/crypto/src/b.ts': "require('jose');" };
   assert.equal(check(files).length, 1);
   const sqlite = "import { DatabaseSync } from 'node:sqlite';";
-  assert.equal(check({ 'packages/server/src/a.ts': sqlite, 'packages/server/src/b.ts': sqlite }).length, 1);
+  assert.equal(check({ 'packages/e2ee/src/a.ts': sqlite, 'packages/e2ee/src/b.ts': sqlite }).length, 1);
+});
+
+test('a driver in a folder of its own has that folder as its door, and nothing beside it', () => {
+  const text = "import { DatabaseSync } from 'node:sqlite';";
+  const folder = 'packages/server/src/stores/sqlite';
+  assert.deepEqual(check({ [`${folder}/a.ts`]: text, [`${folder}/b.ts`]: text }), []);
+  assert.deepEqual(check({ 'packages/server/src/shell/a.ts': text }), [
+    `a second door for node:sqlite: it has ${folder}/`,
+  ]);
 });
 
 test('primitives outside crypto are violations', () => {

@@ -14,7 +14,10 @@ test('the loop keeps the window full, counts what is done, and drains', async ()
   const lane: Lane = {
     send() {
       openMax = Math.max(openMax, ++open);
-      setTimeout(() => (open--, lane.onDone()), 5);
+      setTimeout(() => {
+        open -= 1;
+        lane.onDone();
+      }, 5);
     },
     onDone: () => undefined,
   };
