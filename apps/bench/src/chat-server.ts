@@ -1,0 +1,41 @@
+/** SecureChat's server as the subject of a measurement: as users start it, with limits that do not stop the load. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { limits } from '@securechat/wire';
+import { startSubject } from './subject.ts';
+import type { Subject } from './subject.ts';
+
+const LAUNCHER = join(import.meta.dirname, '../../terminal/bin/securechat.js');
+
+/** Limits that pace one person or one address; those that bound memory stay as they are. */
+const paced = Object.keys(limits).filter(
+  (name) =>
+    /Per(Second|Minute|Hour|Day)$|Burst$|^registrations|^connectionsPerAddress|^unauthenticated|^loginFailuresFree/.test(
+      name,
+    ) && limits[name as keyof typeof limits].scope === 'server',
+);
+
+/** Starts on a data folder, or on a fresh one; port 0 on loopback for both transports. */
+export function startChatServer(folder: string, rsaBits: number): Promise<Subject> {
+  const limitFlags = paced.flatMap((name) => ['--limit', `${name}=1000000000`]);
+  const listeners = ['--listen', '127.0.0.1:0', '--listen-tcp', '127.0.0.1:0'];
+  return startSubject([
+    LAUNCHER,
+    'server',
+    '--json',
+    ...['--data', join(folder, 'data'), '--rsa-bits', String(rsaBits), '--log-level', 'error'],
+    ...listeners,
+    ...limitFlags,
+  ]);
+}
+
+/** Runs with an empty folder that is removed afterwards. */
+export async function withFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
+  const folder = mkdtempSync(join(tmpdir(), 'securechat-bench-'));
+  try {
+    return await work(folder);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,133 @@
+/**
+ * `npm run bench`: first figures of the server, beside a bare `ws` relay in the same run. A table for people, JSON with
+ * `--json FILE`. Never a gate: compare CPU per message and ratios within one run, not absolute figures of two runs.
+ */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { registerAccounts } from './account.ts';
+import type { Account, Target } from './account.ts';
+import { runAttaches } from './attach-load.ts';
+import { openChatLanes } from './chat-lanes.ts';
+import { startChatServer, withFolder } from './chat-server.ts';
+import { runLoad } from './load.ts';
+import type { LoadResult } from './load.ts';
+import { openRelayLanes } from './relay-lanes.ts';
+import { machine, medianRow, tableOf } from './report.ts';
+import type { Row } from './report.ts';
+import { startUpRows } from './start-up.ts';
+import { pinLoad, startSubject } from './subject.ts';
+import type { Subject } from './subject.ts';
+
+const { values: options } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '5' },
+    rounds: { type: 'string', default: '3' },
+    pairs: { type: 'string', default: '10' },
+    'rsa-bits': { type: 'string', default: '3072' },
+    json: { type: 'string' },
+  },
+});
+const measureMs = Number(options.seconds) * 1000;
+const rounds = Number(options.rounds);
+const pairs = Number(options.pairs);
+const rsaBits = Number(options['rsa-bits']);
+
+const BODY_BYTES = 300;
+const WARM_MS = 1000;
+/** One message at a time in each lane, and as many as a device keeps under way when it has a queue. */
+const WINDOWS = [1, 32];
+/** Connections that attach at the same time. */
+const ATTACH_LANES = 8;
+
+pinLoad();
+const rows = [...(await serverRows()), ...(await startUpRows(rounds, rsaBits))];
+process.stdout.write(`${tableOf(rows)}\n`);
+if (options.json !== undefined) {
+  const report = {
+    at: new Date().toISOString(),
+    machine: machine(),
+    settings: { ...options, bodyBytes: BODY_BYTES },
+    rows,
+  };
+  writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);
+}
+
+function serverRows(): Promise<Row[]> {
+  return withFolder(async (folder) => {
+    const server = await startChatServer(folder, rsaBits);
+    const relay = await startSubject([join(import.meta.dirname, 'relay.ts')]);
+    try {
+      say(`registering ${2 * pairs} accounts`);
+      const accounts = await registerAccounts(targetOf(server, 'ws'), 2 * pairs);
+      return [...(await messageRows(server, relay, accounts)), ...(await attachRows(server, accounts))];
+    } finally {
+      await Promise.all([server.stop(), relay.stop()]);
+    }
+  });
+}
+
+/** Every round visits each kind of server once, so that a disturbance of the machine meets all of them. */
+async function messageRows(server: Subject, relay: Subject, accounts: readonly Account[]): Promise<Row[]> {
+  const shifted = [...accounts.slice(1), ...accounts.slice(0, 1)]; // other pairs: a pair founds one conversation
+  const chat = (transport: 'ws' | 'tcp', members: readonly Account[]) =>
+    openChatLanes(targetOf(server, transport), pairsOf(members), BODY_BYTES);
+  const kinds = [
+    {
+      name: 'bare ws relay',
+      subject: relay,
+      opened: await openRelayLanes(relay.ready['http'] ?? '', pairs, BODY_BYTES),
+    },
+    { name: 'durable 1:1, ws', subject: server, opened: await chat('ws', accounts) },
+    { name: 'durable 1:1, tcp', subject: server, opened: await chat('tcp', shifted) },
+  ];
+  const runs = new Map<string, LoadResult[]>();
+  for (let round = 0; round < rounds; round++) {
+    for (const { name, subject, opened } of kinds) {
+      for (const window of WINDOWS) {
+        say(`round ${round + 1}: ${name}, window ${window}`);
+        const cpuMs = (): number => subject.cpuMs();
+        const result = await runLoad({ lanes: opened.lanes, window, warmMs: WARM_MS, measureMs, cpuMs });
+        const row = `${name}, window ${window}`;
+        runs.set(row, [...(runs.get(row) ?? []), result]);
+      }
+    }
+  }
+  for (const { opened } of kinds) opened.close();
+  return [...runs].map(([name, results]) =>
+    medianRow(
+      name,
+      results.map((result) => ({ ...result })),
+    ),
+  );
+}
+
+async function attachRows(server: Subject, accounts: readonly Account[]): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const kind of ['full', 'resumed'] as const) {
+    say(`attach, ${kind}`);
+    const target = targetOf(server, 'ws');
+    const lanes = accounts.slice(0, ATTACH_LANES);
+    const result = await runAttaches({ target, accounts: lanes, kind, measureMs, cpuMs: () => server.cpuMs() });
+    rows.push({ name: `attach, ${kind}, RSA ${rsaBits}`, figures: { ...result } });
+  }
+  return rows;
+}
+
+function targetOf(server: Subject, transport: 'ws' | 'tcp'): Target {
+  const { http = '', tcp = '', fingerprint = '', invite = '' } = server.ready;
+  const address = transport === 'ws' ? http.replace(/^http/, 'ws') : tcp;
+  return { address: `${address}#${fingerprint}`, invite };
+}
+
+function pairsOf(accounts: readonly Account[]): (readonly [Account, Account])[] {
+  return accounts.flatMap((account, at) => {
+    const next = accounts[at + 1];
+    return at % 2 === 0 && next !== undefined ? [[account, next] as const] : [];
+  });
+}
+
+/** What goes on, beside the table: on standard error. */
+function say(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
