@@ -1,0 +1,71 @@
+/**
+ * Collection `group`, by group id: the secret state of an MLS group (`GroupRecord`), and beside it, under `<id>/people`,
+ * whom it was made with (`PublicAccount` of the peer), which changes seldom and is large.
+ */
+import type { DeviceId, GroupId } from '@securechat/wire';
+import type { Received } from './order.ts';
+import type { PublicAccount } from './record-contact.ts';
+import {
+  readId,
+  readMany,
+  readOptional,
+  readTexts,
+  recordCodec,
+  writeId,
+  writeOptional,
+  writeTexts,
+} from './record.ts';
+
+export interface GroupRecord {
+  readonly group: GroupId;
+  readonly user: string;
+  /** Opaque to everything but the engine. */
+  readonly state: Uint8Array;
+  /** A commit of ours that the server has not accepted yet: the state after it. */
+  readonly pending: Uint8Array | undefined;
+  /** Chain numbers seen, by sending device. */
+  readonly received: readonly Received[];
+  /** When this device's own leaf keys were made, Unix ms. */
+  readonly ownKeysMs: number;
+}
+
+export const groupRecord = recordCodec<GroupRecord>(
+  1,
+  (writer, value) => {
+    writeId(writer, value.group);
+    writer.text16(value.user).vec32(value.state);
+    writeOptional(writer, value.pending, (pending) => writer.vec32(pending));
+    writer.u32(value.received.length);
+    for (const { device, highest, missing } of value.received) {
+      writeId(writer, device);
+      writer.u64(highest).u32(missing.length);
+      for (const number of missing) writer.u64(number);
+    }
+    writer.u64(value.ownKeysMs);
+  },
+  (reader) => ({
+    group: readId<GroupId>(reader),
+    user: reader.text16(),
+    state: reader.vec32().slice(),
+    pending: readOptional(reader, () => reader.vec32().slice()),
+    received: readMany(reader, () => ({
+      device: readId<DeviceId>(reader),
+      highest: reader.u64(),
+      missing: readMany(reader, () => reader.u64()),
+    })),
+    ownKeysMs: reader.u64(),
+  }),
+);
+
+export const peopleRecord = recordCodec<PublicAccount>(
+  1,
+  (writer, value) => {
+    writer.text16(value.accountJws).text16(value.listJws);
+    writeTexts(writer, value.deviceJws);
+  },
+  (reader) => ({ accountJws: reader.text16(), listJws: reader.text16(), deviceJws: readTexts(reader) }),
+);
+
+export function peopleKey(group: GroupId): string {
+  return `${group}/people`;
+}

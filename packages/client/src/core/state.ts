@@ -1,0 +1,66 @@
+/** What the core knows, and what can happen to it. */
+import type { ClientId, Code, DeviceId, FailureDetail } from '@securechat/wire';
+import type { Connection, ConnectionEvent } from './connection.ts';
+import type { Item, Sealed } from './item.ts';
+import type { Lane } from './lane.ts';
+import type { Lineage } from './lineage.ts';
+
+export interface State {
+  readonly connection: Connection;
+  readonly ownDevice: DeviceId | undefined;
+  /** The server knew later submits than this profile at this attach. */
+  readonly rolledBack: boolean;
+  /** By user name. */
+  readonly lanes: ReadonlyMap<string, Lane>;
+}
+
+export const emptyState: State = {
+  connection: { kind: 'off' },
+  ownDevice: undefined,
+  rolledBack: false,
+  lanes: new Map(),
+};
+
+export type Event =
+  | Exclude<ConnectionEvent, { kind: 'opened' | 'closed' | 'tick' }>
+  | { readonly kind: 'opened'; readonly rolledBack: boolean }
+  | { readonly kind: 'closed'; readonly code: Code }
+  | { readonly kind: 'tick' }
+  /** The profile was opened. */
+  | {
+      readonly kind: 'loaded';
+      readonly device: DeviceId;
+      readonly lanes: readonly {
+        readonly user: string;
+        readonly items: readonly Item[];
+        readonly lineage: Lineage;
+        readonly halted: boolean;
+      }[];
+    }
+  /** On disk, in the order of `order`. */
+  | { readonly kind: 'queued'; readonly item: Item }
+  // Answers of the shell to work
+  | {
+      readonly kind: 'sealed';
+      readonly user: string;
+      readonly sealed: readonly { readonly order: number; readonly sealed: Sealed }[];
+      readonly lineage: Lineage;
+    }
+  /** `orders`: what it is about; a code that says something about the person concerns all that waits. */
+  | {
+      readonly kind: 'seal-failed';
+      readonly user: string;
+      readonly orders: readonly number[] | 'all';
+      readonly code: Code;
+      readonly detail: FailureDetail;
+    }
+  /** The conversation changed under the work, or nothing was left to do: plan again. */
+  | { readonly kind: 'stale'; readonly user: string; readonly lineage: Lineage; readonly dropped: readonly number[] }
+  // The conversation
+  | { readonly kind: 'lineage'; readonly user: string; readonly lineage: Lineage }
+  | { readonly kind: 'halted'; readonly user: string; readonly halted: boolean }
+  // Answers of the server
+  | { readonly kind: 'accepted'; readonly id: ClientId }
+  | { readonly kind: 'refused'; readonly id: ClientId; readonly code: Code; readonly detail: FailureDetail }
+  /** The acceptance is on disk. */
+  | { readonly kind: 'settled'; readonly user: string; readonly order: number; readonly lineage: Lineage };

@@ -1,0 +1,247 @@
+/**
+ * The client's decisions: `update(state, event, moment)` gives the next state and what to do. Pure and synchronous; the
+ * shell does what the effects say and tells what came of it.
+ */
+import type { ClientId } from '@securechat/wire';
+import { limits } from '@securechat/wire';
+import { isPassing } from './answers.ts';
+import { updateConnection } from './connection.ts';
+import type { ConnectionEvent } from './connection.ts';
+import type { Effect } from './effect.ts';
+import type { Item } from './item.ts';
+import { withSealedState } from './item.ts';
+import type { Lane, LaneStep, Moment } from './lane.ts';
+import {
+  acceptItem,
+  disconnectLane,
+  emptyLane,
+  laneWakeMs,
+  pause,
+  planLane,
+  reconnectLane,
+  refuseItem,
+  tickLane,
+  withLineage,
+} from './lane.ts';
+import type { Event, State } from './state.ts';
+
+export interface Step {
+  readonly state: State;
+  readonly effects: readonly Effect[];
+}
+
+export function update(state: State, event: Event, moment: Moment): Step {
+  const step = react(state, event, moment);
+  const planned = step.touched === 'none' ? step : plan(step, moment);
+  const sent = submitEligible(planned.state);
+  return { state: sent.state, effects: [...planned.effects, ...sent.effects] };
+}
+
+/** When to send a `tick` at the latest; undefined: no time is awaited. */
+export function nextWakeMs(state: State): number | undefined {
+  const times = state.connection.kind === 'waiting' ? [state.connection.untilMs] : [];
+  if (state.connection.kind === 'online')
+    for (const lane of state.lanes.values()) {
+      const atMs = laneWakeMs(lane);
+      if (atMs !== undefined) times.push(atMs);
+    }
+  return times.length === 0 ? undefined : Math.min(...times);
+}
+
+/** Messages and file steps that the server has not accepted yet. */
+export function unsentCount(state: State): number {
+  let count = 0;
+  for (const lane of state.lanes.values())
+    for (const item of lane.items) if (item.kind === 'message' || item.kind === 'file') count += 1;
+  return count;
+}
+
+interface Reaction extends Step {
+  readonly touched: 'none' | 'all' | string;
+}
+
+function react(state: State, event: Event, moment: Moment): Reaction {
+  switch (event.kind) {
+    case 'start':
+    case 'stop':
+      return { ...connection(state, event), touched: 'none' };
+    case 'closed': {
+      const lanes = eachLane(state, (lane) => ({ lane: disconnectLane(lane), effects: [] }));
+      return { ...connection(lanes.state, { ...event, ...moment }), touched: 'none' };
+    }
+    case 'opened': {
+      const lanes = eachLane(state, (lane) => ({ lane: reconnectLane(lane, moment), effects: [] }));
+      const opened = connection(lanes.state, { kind: 'opened', nowMs: moment.nowMs });
+      return { ...opened, state: { ...opened.state, rolledBack: event.rolledBack }, touched: 'all' };
+    }
+    case 'tick': {
+      const ticked = connection(state, { kind: 'tick', nowMs: moment.nowMs });
+      if (ticked.state.connection.kind !== 'online') return { ...ticked, touched: 'none' };
+      const lanes = eachLane(ticked.state, (lane) => tickLane(lane, moment));
+      return { state: lanes.state, effects: [...ticked.effects, ...lanes.effects], touched: 'all' };
+    }
+    case 'loaded': {
+      const lanes = event.lanes.map(
+        (loaded) => [loaded.user, { ...emptyLane(loaded.user), ...loaded, items: inOrder(loaded.items) }] as const,
+      );
+      return {
+        state: { ...state, ownDevice: event.device, lanes: new Map(lanes) },
+        effects: [],
+        touched: 'none',
+      };
+    }
+    case 'queued':
+      return inLane(state, event.item.user, (lane) => ({
+        lane: { ...lane, items: inOrder([...lane.items, event.item]) },
+        effects: [],
+      }));
+    case 'sealed':
+      return inLane(state, event.user, (lane) => {
+        const found = new Map(event.sealed.map(({ order, sealed }) => [order, sealed]));
+        const items = lane.items.map((item) => ({ ...item, sealed: found.get(item.order) ?? item.sealed }));
+        return { lane: withLineage({ ...lane, items, busy: false, lookup: false }, event.lineage), effects: [] };
+      });
+    case 'seal-failed':
+      return inLane(state, event.user, (lane) => sealFailed({ ...lane, busy: false }, event, moment));
+    case 'stale':
+      return inLane(state, event.user, (lane) => {
+        const items = lane.items.filter(({ order }) => !event.dropped.includes(order));
+        return { lane: withLineage({ ...lane, items, busy: false }, event.lineage), effects: [] };
+      });
+    case 'lineage':
+      return inLane(state, event.user, (lane) => ({ lane: withLineage(lane, event.lineage), effects: [] }));
+    case 'halted':
+      return inLane(state, event.user, (lane) => halt(lane, event.halted));
+    case 'accepted':
+      return answered(state, event.id, acceptItem);
+    case 'refused':
+      return answered(state, event.id, (lane, item) =>
+        refuseItem(
+          lane,
+          item,
+          { code: event.code, detail: event.detail, ownDevice: state.ownDevice, rolledBack: state.rolledBack },
+          moment,
+        ),
+      );
+    case 'settled':
+      return inLane(state, event.user, (lane) => ({
+        lane: withLineage({ ...lane, items: lane.items.filter(({ order }) => order !== event.order) }, event.lineage),
+        effects: [],
+      }));
+  }
+}
+
+function sealFailed(lane: Lane, event: Extract<Event, { kind: 'seal-failed' }>, moment: Moment): LaneStep {
+  if (isPassing(event.code)) return { lane: pause(lane, moment, event.detail.retryAfterMs ?? 0), effects: [] };
+  const { orders, code } = event;
+  const fails = (item: Item): boolean => (orders === 'all' ? item.sealed === undefined : orders.includes(item.order));
+  return {
+    lane: { ...lane, items: lane.items.filter((item) => !fails(item)), holder: undefined },
+    effects: lane.items.filter(fails).map(({ order, user }): Effect => ({ kind: 'fail', user, order, code })),
+  };
+}
+
+/** What a person wrote for the old keys does not go to the new ones by itself: it fails, to be sent again on request. */
+function halt(lane: Lane, halted: boolean): LaneStep {
+  if (!halted) return { lane: { ...lane, halted }, effects: [] };
+  const fails = (item: Item): boolean => item.sealed === undefined && !(lane.busy && item.kind === 'commit');
+  return {
+    lane: { ...lane, halted, items: lane.items.filter((item) => !fails(item)) },
+    effects: lane.items
+      .filter(fails)
+      .map(({ order, user }): Effect => ({ kind: 'fail', user, order, code: 'KEY_CHANGED' })),
+  };
+}
+
+function connection(state: State, event: ConnectionEvent): Step {
+  const step = updateConnection(state.connection, event);
+  return { state: { ...state, connection: step.connection }, effects: step.effects };
+}
+
+function answered(state: State, id: ClientId, answer: (lane: Lane, item: Item) => LaneStep): Reaction {
+  for (const [user, lane] of state.lanes) {
+    const item = lane.items.find(({ sealed }) => sealed?.id === id && sealed.state === 'sent');
+    if (item !== undefined) return inLane(state, user, (found) => answer(found, item));
+  }
+  return { state, effects: [], touched: 'none' };
+}
+
+function inLane(state: State, user: string, change: (lane: Lane) => LaneStep): Reaction {
+  const step = change(state.lanes.get(user) ?? emptyLane(user));
+  return { state: withLane(state, step.lane), effects: step.effects, touched: user };
+}
+
+function eachLane(state: State, change: (lane: Lane) => LaneStep): Step {
+  const effects: Effect[] = [];
+  const lanes = new Map<string, Lane>();
+  for (const [user, lane] of state.lanes) {
+    const step = change(lane);
+    lanes.set(user, step.lane);
+    effects.push(...step.effects);
+  }
+  return { state: { ...state, lanes }, effects };
+}
+
+function plan(reaction: Reaction, moment: Moment): Step {
+  const { state, touched } = reaction;
+  if (state.connection.kind !== 'online') return reaction;
+  if (touched === 'all') {
+    const all = eachLane(state, (lane) => planLane(lane, moment));
+    return { state: all.state, effects: [...reaction.effects, ...all.effects] };
+  }
+  const lane = state.lanes.get(touched);
+  if (lane === undefined) return reaction;
+  const step = planLane(lane, moment);
+  return { state: withLane(state, step.lane), effects: [...reaction.effects, ...step.effects] };
+}
+
+/**
+ * Hands what is stored to the socket: by submit number, within the credit of a device, and never past an earlier message
+ * of its conversation that was refused.
+ */
+function submitEligible(state: State): Step {
+  if (state.connection.kind !== 'online') return { state, effects: [] };
+  const items = [...state.lanes.values()].flatMap(({ items: all }) => all.filter(({ sealed }) => sealed !== undefined));
+  let submits = 0;
+  let bytes = 0;
+  for (const { sealed } of items)
+    if (sealed?.state === 'sent') {
+      submits += 1;
+      bytes += sealed.bytes;
+    }
+  const waiting = [...state.lanes.values()].flatMap(eligible);
+  waiting.sort((a, b) => (a.sealed?.submitNumber ?? 0) - (b.sealed?.submitNumber ?? 0));
+  const lowestUnresolved = items.reduce(
+    (lowest, { sealed }) =>
+      sealed === undefined || sealed.state === 'refused' ? lowest : Math.min(lowest, sealed.submitNumber),
+    Number.MAX_SAFE_INTEGER,
+  );
+  const effects: Effect[] = [];
+  let next = state;
+  for (const item of waiting) {
+    const size = item.sealed?.bytes ?? 0;
+    const full = submits > 0 && bytes + size > limits.submitBytesInFlightMax.value;
+    if (submits >= limits.submitsInFlightMax.value || full) break;
+    submits += 1;
+    bytes += size;
+    const lane = next.lanes.get(item.user) ?? emptyLane(item.user);
+    const sent = lane.items.map((one) => (one.order === item.order ? withSealedState(one, 'sent') : one));
+    next = withLane(next, { ...lane, items: sent });
+    effects.push({ kind: 'submit', user: item.user, order: item.order, lowestUnresolved });
+  }
+  return { state: next, effects };
+}
+
+function eligible(lane: Lane): readonly Item[] {
+  const end = lane.items.findIndex(({ sealed }) => sealed?.state === 'refused');
+  const free = end === -1 ? lane.items : lane.items.slice(0, end);
+  return free.filter(({ sealed }) => sealed?.state === 'stored');
+}
+
+function withLane(state: State, lane: Lane): State {
+  return { ...state, lanes: new Map(state.lanes).set(lane.user, lane) };
+}
+
+function inOrder(items: readonly Item[]): readonly Item[] {
+  return [...items].sort((a, b) => a.order - b.order);
+}
