@@ -1,0 +1,206 @@
+/** People for tests: accounts with verified bundles on one server, their RSA keys of 2048 bits made once per process. */
+import { randomBytes } from 'node:crypto';
+import type { AccountBundle, Entropy, RsaPrivate } from '@securechat/crypto';
+import {
+  ed25519,
+  fingerprintOf,
+  generateRsa,
+  openerOf,
+  seededEntropy,
+  signAccountCertificate,
+  signDeviceCertificate,
+  signDeviceList,
+  verifyAccountBundle,
+} from '@securechat/crypto';
+import type { AccountId, DeviceId, GroupId, MessageId } from '@securechat/wire';
+import { idOf } from '@securechat/wire';
+import type { ContentDraft, FoundDirectInput, JoinDirectInput, MadeKeyPackage, OwnDevice } from '../src/index.ts';
+import { createKeyPackages, foundDirect, joinDirect, openInvitation, ownDevice, tsMlsEngine } from '../src/index.ts';
+
+/** ts-mls looks at the machine's clock for lifetimes, so tests live in the present. */
+export const nowMs: number = Date.now();
+export const DAY_MS = 24 * 60 * 60 * 1000;
+export const server = fingerprintOf(new Uint8Array(32));
+export const engine = tsMlsEngine();
+
+const seed = process.env['SEED'] ?? randomBytes(8).toString('hex');
+/** Repeatable with SEED, as far as the primitives take entropy. */
+export const entropy: Entropy = seededEntropy(`e2ee ${seed}`);
+
+export function id<T extends AccountId | DeviceId | GroupId | MessageId>(): T {
+  return idOf<T>(entropy(16));
+}
+
+export interface TestDevice extends OwnDevice {
+  readonly sealing: RsaPrivate<'sealing'>;
+}
+
+export interface TestPerson {
+  readonly bundle: AccountBundle;
+  readonly identity: RsaPrivate<'identity'>;
+  readonly recoverySealing: RsaPrivate<'sealing'>;
+  readonly devices: readonly TestDevice[];
+  /** The first device. */
+  readonly device: TestDevice;
+}
+
+export interface PersonOptions {
+  readonly devices?: number;
+  readonly account?: AccountId;
+  readonly sequence?: number;
+  readonly listVersion?: number;
+  readonly lifetimeMs?: number;
+}
+
+export async function person(username: string, options: PersonOptions = {}): Promise<TestPerson> {
+  const account = options.account ?? id<AccountId>();
+  const sequence = options.sequence ?? 1;
+  const count = options.devices ?? 1;
+  const [identity, recoverySealing, ...sealings] = await Promise.all([
+    generateRsa('identity', 2048),
+    generateRsa('sealing', 2048),
+    ...Array.from({ length: count }, () => generateRsa('sealing', 2048)),
+  ]);
+  const accountJws = await signAccountCertificate(identity, {
+    account,
+    username,
+    sequence,
+    recovery: ed25519.generate(entropy).publicKey,
+    recoverySealing: recoverySealing.public,
+    server,
+    issuedAtMs: nowMs,
+  });
+  const made = await Promise.all(
+    sealings.map(async (sealing) => {
+      const device = id<DeviceId>();
+      const { privateKey, publicKey } = ed25519.generate(entropy);
+      const claims = { account, sequence, device, signing: publicKey, sealing: sealing.public, nowMs };
+      const lifetime = options.lifetimeMs === undefined ? {} : { lifetimeMs: options.lifetimeMs };
+      const jws = await signDeviceCertificate(identity, { ...claims, ...lifetime });
+      return { device, signing: privateKey, sealing, jws };
+    }),
+  );
+  const bundle = await bundleOf(identity, accountJws, account, sequence, made, options.listVersion ?? 1);
+  const devices = made.map(({ device, signing, sealing }) => ({ ...ownDevice(bundle, device, signing), sealing }));
+  return { bundle, identity, recoverySealing, devices, device: present(devices[0]) };
+}
+
+async function bundleOf(
+  identity: RsaPrivate<'identity'>,
+  accountJws: string,
+  account: AccountId,
+  sequence: number,
+  devices: readonly { readonly device: DeviceId; readonly jws: string }[],
+  version: number,
+): Promise<AccountBundle> {
+  const { deviceFingerprint } = await import('@securechat/crypto');
+  const listJws = await signDeviceList(identity, {
+    account,
+    sequence,
+    version,
+    devices: devices.map(({ device, jws }) => ({ device, fingerprint: deviceFingerprint(jws) })),
+    previous: version === 1 ? new Uint8Array(0) : entropy(32),
+  });
+  const deviceJws = devices.map(({ jws }) => jws);
+  return verifyAccountBundle({ accountJws, listJws, deviceJws, server, nowMs });
+}
+
+/** The person's newest bundle with only these of their devices listed. */
+export function relist(who: TestPerson, devices: readonly TestDevice[]): Promise<AccountBundle> {
+  const { account, sequence } = who.bundle.account;
+  const listed = devices.map(({ certificate }) => ({ device: certificate.device, jws: certificate.jws }));
+  return bundleOf(who.identity, who.bundle.account.jws, account, sequence, listed, who.bundle.list.version + 1);
+}
+
+export function present<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('Something that must be there is not.');
+  return value;
+}
+
+export async function keyPackage(own: OwnDevice): Promise<MadeKeyPackage> {
+  return present((await createKeyPackages({ engine, own, count: 1, nowMs, entropy }))[0]);
+}
+
+export function text(words: string): ContentDraft {
+  return { id: id<MessageId>(), sentAtMs: nowMs, delivered: [], body: { kind: 'text', text: words } };
+}
+
+export interface Pair {
+  readonly alice: TestPerson;
+  readonly bob: TestPerson;
+  readonly group: GroupId;
+  readonly people: readonly AccountBundle[];
+  aliceState: Uint8Array;
+  bobState: Uint8Array;
+}
+
+/** Alice's founding of a conversation with Bob, and what Bob needs to join. */
+export async function founding(alice: TestPerson, bob: TestPerson, changes: Partial<FoundDirectInput> = {}) {
+  const made = await keyPackage(bob.device);
+  const group = changes.group ?? id<GroupId>();
+  const founded = await foundDirect({
+    engine,
+    me: alice.device,
+    peer: bob.bundle,
+    keyPackages: [{ device: bob.device.certificate.device, keyPackage: made.keyPackage }],
+    group,
+    generation: 1,
+    predecessor: undefined,
+    nowMs,
+    entropy,
+    ...changes,
+  });
+  if (founded.kind === 'refused') throw new Error(`founding refused: ${founded.reason}`);
+  return { founded, group, made };
+}
+
+export function opening(who: TestPerson, sealed: Uint8Array, group: GroupId): ReturnType<typeof openInvitation> {
+  const { account } = who.bundle.account;
+  return openInvitation({
+    sealed,
+    group,
+    invitee: account,
+    openers: who.devices.map(({ sealing }) => openerOf(sealing)),
+    server,
+    nowMs,
+    entropy,
+  });
+}
+
+export async function opened(who: TestPerson, sealed: Uint8Array, group: GroupId) {
+  const invitation = await opening(who, sealed, group);
+  if (invitation.kind === 'refused') throw new Error(`invitation refused: ${invitation.reason}`);
+  return invitation;
+}
+
+/** `secrets` are copied: joining names them for wiping. */
+export async function joining(
+  who: TestPerson,
+  sealed: Uint8Array,
+  group: GroupId,
+  made: MadeKeyPackage,
+  changes: Partial<JoinDirectInput> = {},
+): ReturnType<typeof joinDirect> {
+  const invitation = changes.invitation ?? (await opened(who, sealed, group));
+  const { keyPackage, secrets } = made;
+  return joinDirect({
+    engine,
+    me: who.device,
+    invitation,
+    inviter: invitation.inviter,
+    keyPackage,
+    secrets: secrets.slice(),
+    nowMs,
+    entropy,
+    ...changes,
+  });
+}
+
+/** Alice and Bob in a fresh conversation. */
+export async function pair(alice: TestPerson, bob: TestPerson): Promise<Pair> {
+  const { founded, group, made } = await founding(alice, bob);
+  const joined = await joining(bob, founded.founding.invitation, group, made);
+  if (joined.kind === 'refused') throw new Error(`joining refused: ${joined.reason}`);
+  const people = [alice.bundle, bob.bundle];
+  return { alice, bob, group, people, aliceState: founded.state, bobState: joined.state };
+}
