@@ -1,0 +1,3 @@
+export { dataFolderProblem } from './folder.ts';
+export { openSqliteStore } from './store.ts';
+export type { SqliteStoreOptions } from './store.ts';

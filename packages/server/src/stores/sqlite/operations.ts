@@ -1,0 +1,144 @@
+/** The table of operations over one database; every one runs inside the writer's transaction. */
+import type { DatabaseSync } from 'node:sqlite';
+import type { DeviceId, Limits } from '@securechat/wire';
+import type { KeyPackageTaken, Submission } from '../port.ts';
+import { StoreError } from '../port.ts';
+import { Accounts } from './accounts.ts';
+import { Attachments } from './attachments.ts';
+import { Blocks } from './blocks.ts';
+import type { OperationName, Operations, PackedResult } from './calls.ts';
+import { unpackSubmission } from './calls.ts';
+import { GuardedClock } from './clock.ts';
+import { Devices } from './devices.ts';
+import { Expiry } from './expiry.ts';
+import { Groups } from './groups.ts';
+import { KeyPackages } from './key-packages.ts';
+import { Mailboxes } from './mailboxes.ts';
+import { packDevices, packIds } from './pack.ts';
+import { Records } from './records.ts';
+import { Submissions } from './submissions.ts';
+
+export type OperationTable = {
+  readonly [Name in OperationName]: (ask: Operations[Name]['ask'], bytes: Uint8Array) => Operations[Name]['answer'];
+};
+
+/** What the writer does around the operations. */
+export interface OperationStore {
+  /** Before the commit. */
+  flush(): void;
+  committed(): void;
+  rolledBack(): void;
+  /** A submission that was not tried: it still counts for the order of its conversation. */
+  refusedBeforehand(submission: Submission): void;
+}
+
+/** Rows of one `fetch`, records of one `list`, keys of one `get`, devices of one `takeKeyPackages`. */
+const ROWS_MAX = 4096;
+const WRITES_MAX = 64;
+
+export function createOperations(
+  db: DatabaseSync,
+  { limits, monotonicMs }: { readonly limits: Limits; readonly monotonicMs: number },
+): { readonly operations: OperationTable; readonly store: OperationStore } {
+  const clock = new GuardedClock(db, monotonicMs);
+  const devices = new Devices(db);
+  const groups = new Groups(db);
+  const mailboxes = new Mailboxes(db, devices);
+  const blocks = new Blocks(db, limits.blocksMax);
+  const keyPackages = new KeyPackages(db, limits.keyPackagesStoredMax);
+  const records = new Records(db);
+  const attachments = new Attachments();
+  const submissions = new Submissions({ db, limits, devices, groups, mailboxes, blocks, attachments });
+  const accounts = new Accounts({ db, devices, groups, mailboxes, keyPackages, blocks, records, attachments });
+  const expiry = new Expiry({ limits, clock, mailboxes, records });
+
+  const live = (id: DeviceId): ReturnType<Devices['find']> => {
+    const device = devices.find(id);
+    return device?.ended === true ? undefined : device;
+  };
+
+  const operations: OperationTable = {
+    submit: (ask, bytes) => {
+      const outcome = submissions.submit(unpackSubmission(ask, bytes), clock.day);
+      if (outcome.kind === 'refused') return ['refused', outcome.code, outcome.detail];
+      const places = new Map(outcome.devices.map(({ device }, index) => [device, index]));
+      const rows: number[] = [];
+      if (outcome.kind === 'accepted')
+        for (const row of outcome.rows) rows.push(places.get(row.device) ?? 0, row.seq, row.body);
+      const result: PackedResult = [
+        'accepted',
+        outcome.kind === 'repeat',
+        packDevices(outcome.devices),
+        packIds(outcome.peers),
+        rows,
+      ];
+      return result;
+    },
+    fetch: ([id, after, rowsMax, bytesMax]) => {
+      const device = live(id);
+      return device ? mailboxes.fetch(device, after, Math.min(rowsMax, ROWS_MAX), bytesMax) : [];
+    },
+    ack: ([id, generation, upTo]) => {
+      const device = live(id);
+      if (device?.generation === generation) mailboxes.ack(device, upTo);
+      return true;
+    },
+    attach: ([id, storedUpTo]) => accounts.attach(id, storedUpTo),
+    detach: ([id, generation]) => {
+      attachments.detach(id, generation);
+      return true;
+    },
+    putKeyPackages: ([id, oneTime, lastResort]) => {
+      const device = live(id);
+      return device ? keyPackages.put(device, oneTime, lastResort) : 0;
+    },
+    takeKeyPackages: (ids) => {
+      const taken = new Map<DeviceId, KeyPackageTaken>();
+      for (const id of ids.slice(0, ROWS_MAX)) {
+        const device = live(id);
+        const one = device && !taken.has(id) ? keyPackages.take(device) : undefined;
+        if (one !== undefined) taken.set(id, one);
+      }
+      return taken;
+    },
+    keyPackageStock: (id) => {
+      const device = live(id);
+      return device
+        ? { oneTime: keyPackages.stock(device), lastResort: keyPackages.hasLastResort(device) }
+        : { oneTime: 0, lastResort: false };
+    },
+    get: ([space, keys, nowMs]) => records.get(space, keys.slice(0, ROWS_MAX), nowMs),
+    put: ([writes, change, nowMs]) => {
+      const places = new Set(writes.map(({ space, key }) => `${space} ${key}`));
+      if (writes.length > WRITES_MAX || places.size !== writes.length)
+        throw new StoreError('invalid', { retry: 'never', outcome: 'none' });
+      if (!records.allows(writes, nowMs) || (change !== undefined && !accounts.allows(change)))
+        return { ok: false, rows: [] };
+      records.put(writes, nowMs);
+      const rows = change ? accounts.change(change, { storedAtMs: nowMs, day: clock.day }) : [];
+      return { ok: true, rows };
+    },
+    list: ([space, prefix, after, limit, nowMs]) =>
+      records.list(space, prefix, after, Math.min(limit, ROWS_MAX), nowMs),
+    block: ([owner, other, blocked, quiet]) => blocks.set(owner, other, blocked, quiet),
+    blocks: (owner) => blocks.list(owner),
+    contacts: (account) => blocks.contacts(account),
+    deleteAccount: ([account, nowMs]) => accounts.remove(account, { storedAtMs: nowMs, day: clock.day }),
+    maintain: ([nowMs, monotonic, budgetMs]) => expiry.run(nowMs, monotonic, budgetMs),
+  };
+
+  const kept = [devices, groups, blocks];
+  const store: OperationStore = {
+    flush: () => devices.flush(),
+    committed: () => {
+      for (const each of kept) each.trim();
+    },
+    rolledBack: () => {
+      for (const each of kept) each.forget();
+      clock.reload();
+      expiry.forget();
+    },
+    refusedBeforehand: ({ sender, submit }) => attachments.note(sender.device, submit, false),
+  };
+  return { operations, store };
+}

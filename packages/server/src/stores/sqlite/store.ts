@@ -1,0 +1,298 @@
+/** The store over SQLite, as the main thread sees it: calls are collected while the writer commits, and go out together. */
+import { Worker } from 'node:worker_threads';
+import type { AccountId, DeviceId, Limits } from '@securechat/wire';
+import { bodiesOf, resyncBody } from '../../core/mailbox.ts';
+import type {
+  AppendedRow,
+  AttachedDevice,
+  DeviceChange,
+  KeyPackageTaken,
+  MailboxRow,
+  RecordSpace,
+  RecordWrite,
+  Store,
+  StoredRecord,
+  Submission,
+  SubmitResult,
+} from '../port.ts';
+import { StoreError } from '../port.ts';
+import { BALLAST_BYTES } from './ballast.ts';
+import type { Call, FromWriter, OperationName, Operations, PackedFailure, PackedResult, ToWriter } from './calls.ts';
+import { packSubmission, tight } from './calls.ts';
+import { unpackDevices, unpackIds } from './pack.ts';
+
+export interface SqliteStoreOptions {
+  /** The data folder; made (0700) when missing. Holds `securechat.db`, its log, `securechat.lock` and `ballast`. */
+  readonly directory: string;
+  readonly limits: Limits;
+  /** Called once when the disk failed or the database is damaged: nothing is written from then on, the server must stop. */
+  readonly onFatal: (error: StoreError) => void;
+  /** For tests: the wall clock (Unix ms) and the monotonic one. */
+  readonly clock?: { now(): number; monotonicMs(): number };
+  /** Space kept for acknowledgements on a full disk. */
+  readonly ballastBytes?: number;
+}
+
+/** Batches under way: one that is committed, and one that waits in the writer so that it never idles. */
+const BATCHES_MAX = 2;
+/** Calls and bytes that wait; beyond it a call is refused instead of kept. */
+const WAITING_CALLS_MAX = 20_000;
+const WAITING_BYTES_MAX = 64 * 1024 * 1024;
+
+const systemClock = { now: () => Date.now(), monotonicMs: () => performance.now() };
+
+/** Opens or creates. Rejects with StoreError: 'in-use', 'schema-newer', 'corrupt', 'full', 'unavailable'. */
+export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
+  const clock = options.clock ?? systemClock;
+  const worker = new Worker(new URL('./writer.ts', import.meta.url), {
+    workerData: {
+      directory: options.directory,
+      limits: options.limits,
+      monotonicMs: clock.monotonicMs(),
+      ballastBytes: options.ballastBytes ?? BALLAST_BYTES,
+    },
+  });
+  const store = new SqliteStore(worker, clock, options);
+  await store.opened;
+  return store;
+}
+
+interface Waiting {
+  readonly call: Call;
+  readonly payload: Uint8Array | undefined;
+}
+
+interface Open {
+  resolve(answer: unknown): void;
+  reject(error: StoreError): void;
+}
+
+class SqliteStore implements Store {
+  readonly opened: Promise<void>;
+  readonly #worker: Worker;
+  readonly #clock: { now(): number; monotonicMs(): number };
+  readonly #onFatal: (error: StoreError) => void;
+  readonly #batchMax: number;
+  readonly #open = new Map<number, Open>();
+  #waiting: Waiting[] = [];
+  #waitingBytes = 0;
+  #batches = 0;
+  #scheduled = false;
+  #n = 0;
+  #state: 'opening' | 'open' | 'closing' | 'closed' | 'dead' = 'opening';
+  #settleOpened: { resolve(): void; reject(error: StoreError): void } | undefined;
+  #closed: Promise<void> | undefined;
+
+  constructor(worker: Worker, clock: SqliteStore['#clock'], { limits, onFatal }: SqliteStoreOptions) {
+    this.#worker = worker;
+    this.#clock = clock;
+    this.#onFatal = onFatal;
+    this.#batchMax = limits.commitRowsMax;
+    this.opened = new Promise((resolve, reject) => (this.#settleOpened = { resolve, reject }));
+    worker.on('message', (message: FromWriter) => this.#receive(message));
+    worker.on('error', (cause) =>
+      this.#die(new StoreError('unavailable', { retry: 'same', outcome: 'unknown', cause })),
+    );
+    worker.on('exit', () => this.#die(new StoreError('unavailable', { retry: 'same', outcome: 'unknown' })));
+  }
+
+  async submit(submission: Submission): Promise<SubmitResult> {
+    const payload = submission.submit.payload;
+    const packed = await this.#ask('submit', packSubmission(submission, 0), payload);
+    return unpackResult(packed, submission);
+  }
+
+  fetch(device: DeviceId, after: number, rowsMax: number, bytesMax: number): Promise<readonly MailboxRow[]> {
+    return this.#ask('fetch', [device, after, rowsMax, bytesMax]);
+  }
+
+  async ack(device: DeviceId, generation: number, upTo: number): Promise<void> {
+    await this.#ask('ack', [device, generation, upTo]);
+  }
+
+  attach(device: DeviceId, storedUpTo: number, _nowMs: number): Promise<AttachedDevice | undefined> {
+    return this.#ask('attach', [device, storedUpTo]);
+  }
+
+  async detach(device: DeviceId, generation: number): Promise<void> {
+    await this.#ask('detach', [device, generation]);
+  }
+
+  putKeyPackages(
+    device: DeviceId,
+    oneTime: readonly Uint8Array[],
+    lastResort: Uint8Array | undefined,
+  ): Promise<number> {
+    return this.#ask('putKeyPackages', [device, oneTime.map(tight), lastResort && tight(lastResort)]);
+  }
+
+  takeKeyPackages(devices: readonly DeviceId[]): Promise<ReadonlyMap<DeviceId, KeyPackageTaken>> {
+    return this.#ask('takeKeyPackages', [...devices]);
+  }
+
+  keyPackageStock(device: DeviceId): Promise<{ readonly oneTime: number; readonly lastResort: boolean }> {
+    return this.#ask('keyPackageStock', device);
+  }
+
+  async get(space: RecordSpace, keys: readonly string[]): Promise<ReadonlyMap<string, StoredRecord>> {
+    const records = await this.#ask('get', [space, [...keys], this.#clock.now()]);
+    return new Map(records.map((record) => [record.key, record]));
+  }
+
+  put(
+    writes: readonly RecordWrite[],
+    devices?: DeviceChange,
+  ): Promise<{ readonly ok: boolean; readonly rows: readonly AppendedRow[] }> {
+    const own = writes.map((write) => ({ ...write, value: write.value && tight(write.value) }));
+    return this.#ask('put', [own, devices, this.#clock.now()]);
+  }
+
+  list(space: RecordSpace, prefix: string, after: string, limit: number): Promise<readonly StoredRecord[]> {
+    return this.#ask('list', [space, prefix, after, limit, this.#clock.now()]);
+  }
+
+  block(owner: AccountId, other: AccountId, blocked: boolean, quiet: boolean): Promise<boolean> {
+    return this.#ask('block', [owner, other, blocked, quiet]);
+  }
+
+  blocks(owner: AccountId): Promise<readonly { readonly account: AccountId; readonly quiet: boolean }[]> {
+    return this.#ask('blocks', owner);
+  }
+
+  contacts(account: AccountId): Promise<readonly AccountId[]> {
+    return this.#ask('contacts', account);
+  }
+
+  deleteAccount(account: AccountId, nowMs: number): Promise<readonly AppendedRow[]> {
+    return this.#ask('deleteAccount', [account, nowMs]);
+  }
+
+  maintain(nowMs: number, budgetMs: number): Promise<boolean> {
+    return this.#ask('maintain', [nowMs, this.#clock.monotonicMs(), budgetMs]);
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    if (this.#state === 'dead') return;
+    this.#state = 'closing';
+    const exited = new Promise<void>((resolve) => this.#worker.once('exit', () => resolve()));
+    // The channel keeps its order: everything asked before is answered first.
+    while (this.#waiting.length > 0) this.#post();
+    this.#worker.postMessage({ kind: 'close' } satisfies ToWriter);
+    await exited;
+  }
+
+  #ask<Name extends OperationName>(
+    name: Name,
+    ask: Operations[Name]['ask'],
+    payload?: Uint8Array,
+  ): Promise<Operations[Name]['answer']> {
+    if (this.#state === 'closing' || this.#state === 'closed')
+      return Promise.reject(new StoreError('closed', { retry: 'never', outcome: 'none' }));
+    const crowded =
+      this.#waiting.length >= WAITING_CALLS_MAX || this.#waitingBytes + (payload?.length ?? 0) > WAITING_BYTES_MAX;
+    if (this.#state === 'dead' || crowded)
+      return Promise.reject(new StoreError('unavailable', { retry: 'same', outcome: 'none' }));
+    this.#n += 1;
+    this.#waiting.push({ call: [this.#n, name, ask] as unknown as Call, payload });
+    this.#waitingBytes += payload?.length ?? 0;
+    const n = this.#n;
+    const answer = new Promise<unknown>((resolve, reject) => this.#open.set(n, { resolve, reject }));
+    this.#schedule();
+    return answer as Promise<Operations[Name]['answer']>;
+  }
+
+  /** At the end of the running callback, so that what one callback asks goes together. */
+  #schedule(): void {
+    if (this.#scheduled || this.#batches >= BATCHES_MAX) return;
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      while (this.#batches < BATCHES_MAX && this.#waiting.length > 0) this.#post();
+    });
+  }
+
+  #post(): void {
+    const batch = this.#waiting.splice(0, this.#batchMax);
+    const bytes = new Uint8Array(batch.reduce((sum, { payload }) => sum + (payload?.length ?? 0), 0));
+    let at = 0;
+    const calls = batch.map(({ call, payload }): Call => {
+      if (call[1] !== 'submit' || payload === undefined) return call;
+      const placed = call[2].with(12, at) as unknown as (typeof call)[2];
+      bytes.set(payload, at);
+      at += payload.length;
+      return [call[0], 'submit', placed];
+    });
+    this.#waitingBytes -= bytes.length;
+    this.#batches += 1;
+    this.#worker.postMessage({ kind: 'calls', calls, bytes } satisfies ToWriter, [bytes.buffer]);
+  }
+
+  #receive(message: FromWriter): void {
+    switch (message.kind) {
+      case 'opened':
+        this.#state = 'open';
+        this.#settleOpened?.resolve();
+        return;
+      case 'answers':
+        for (const [n, answer] of message.answers) this.#settle(n)?.resolve(answer);
+        for (const [n, failure] of message.failures) this.#settle(n)?.reject(unpackFailure(failure));
+        this.#batches -= message.batches;
+        if (this.#waiting.length > 0) this.#schedule();
+        return;
+      case 'fatal':
+        this.#die(unpackFailure(message.failure));
+        return;
+      case 'closed':
+        return;
+    }
+  }
+
+  #settle(n: number): Open | undefined {
+    const open = this.#open.get(n);
+    this.#open.delete(n);
+    return open;
+  }
+
+  #die(error: StoreError): void {
+    if (this.#state === 'dead' || this.#state === 'closed') return;
+    const before = this.#state;
+    this.#state = before === 'closing' ? 'closed' : 'dead';
+    for (const open of this.#open.values()) open.reject(error);
+    this.#open.clear();
+    this.#waiting = [];
+    if (before === 'opening') this.#settleOpened?.reject(error);
+    if (before === 'open') this.#onFatal(error);
+  }
+}
+
+function unpackFailure({ code, retry, outcome, text }: PackedFailure): StoreError {
+  return new StoreError(code, { retry, outcome, cause: text === '' ? undefined : new Error(text) });
+}
+
+/** The bodies need not come back from the writer: they are the caller's own. */
+function unpackResult(packed: PackedResult, submission: Submission): SubmitResult {
+  if (packed[0] === 'refused') return { kind: 'refused', code: packed[1], detail: packed[2] };
+  const [, repeat, packedDevices, peers, places] = packed;
+  const devices = unpackDevices(packedDevices);
+  const bodies = bodiesOf(submission);
+  const rows: AppendedRow[] = [];
+  for (let at = 0; at < places.length; at += 3) {
+    const device = devices[places[at] ?? 0]?.device;
+    const body = bodies[places[at + 2] ?? 0] ?? resyncBody(submission.submit.chainNumber);
+    if (device === undefined) continue;
+    rows.push({
+      device,
+      seq: places[at + 1] as AppendedRow['seq'],
+      kind: body.kind,
+      group: submission.submit.group,
+      storedAtMs: submission.nowMs,
+      payload: body.payload,
+    });
+  }
+  return { kind: 'accepted', repeat, devices, peers: unpackIds<AccountId>(peers), rows };
+}
