@@ -33,6 +33,17 @@ export type {
   PendingCommit,
   Roster,
 } from './engine.ts';
+export type { FileOpener, FileSealer, FileShape } from './file-cipher.ts';
+export {
+  blobBytes,
+  chunkCount,
+  chunkPlace,
+  createFileKey,
+  FILE_KEY_BYTES,
+  fileOpener,
+  fileSealer,
+} from './file-cipher.ts';
+export { safeFileName } from './file-name.ts';
 export type { DirectContext } from './group-context.ts';
 export { decodeDirectContext, encodeDirectContext } from './group-context.ts';
 export type { InvitationRefusal, OpenedInvitation, OpenInvitationInput } from './invitation.ts';
@@ -42,4 +53,8 @@ export { checkKeyPackage, createKeyPackages } from './key-package.ts';
 export { paddingBuckets } from './padding.ts';
 export type { RosterRefusal, RosterVerdict } from './roster.ts';
 export { verifyRoster, verifyRosterChange } from './roster.ts';
+export type { SafetyNumber, SafetyPart } from './safety-number.ts';
+export { safetyNumber, safetyPart } from './safety-number.ts';
 export { tsMlsEngine } from './ts-mls/engine.ts';
+export type { CreateVaultInput, OpenedVault, ReplaceVaultInput, VaultOwner } from './vault.ts';
+export { createVault, openVault, RECOVERY_ENTROPY_BYTES, replaceVaultIdentity } from './vault.ts';
