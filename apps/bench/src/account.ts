@@ -2,7 +2,6 @@
  * Accounts for the load, registered by the real protocol: OPAQUE, certificates, vault-less login, attach. They share
  * their RSA keys, since making 3 pairs each would take longer than the measurement; the server's work is the same.
  */
-import { randomBytes } from 'node:crypto';
 import {
   deviceFingerprint,
   ed25519,
@@ -76,7 +75,7 @@ export async function registerAccounts(target: Target, count: number): Promise<A
 
 /** Registers and logs in; the link is closed again. */
 async function registerAccount(target: Target, keys: RsaKeys): Promise<Account> {
-  const username = `load${randomBytes(6).toString('hex')}`;
+  const username = `load${Buffer.from(systemEntropy(6)).toString('hex')}`;
   const signing = ed25519.generate(systemEntropy);
   const account: Account = {
     username,

@@ -24,7 +24,12 @@ export function startChatServer(folder: string, rsaBits: number): Promise<Subjec
     LAUNCHER,
     'server',
     '--json',
-    ...['--data', join(folder, 'data'), '--rsa-bits', String(rsaBits), '--log-level', 'error'],
+    '--data',
+    join(folder, 'data'),
+    '--rsa-bits',
+    String(rsaBits),
+    '--log-level',
+    'error',
     ...listeners,
     ...limitFlags,
   ]);
