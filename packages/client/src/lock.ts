@@ -11,7 +11,7 @@
  *
  * Both sides prove that they unwrapped the store's key, neither sends it. Byte strings are base64url.
  */
-import { rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, rmSync, writeFileSync } from 'node:fs';
 import type { Server, Socket } from 'node:net';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
@@ -19,7 +19,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { equal, hmacSha256, systemEntropy, wipe } from '@securechat/crypto';
 import { ByteWriter, fromBase64url, SecureChatError, toBase64url } from '@securechat/wire';
 import { LineChannel } from './line-channel.ts';
-import { socketPath, socketPathForListening } from './socket-path.ts';
+import { removeSocketFolder, socketPath, socketPathForListening } from './socket-path.ts';
 import { PRIVATE_FILE } from './stores/sqlite/database.ts';
 import type { HeldFile } from './stores/sqlite/exclusively.ts';
 import { holdFile } from './stores/sqlite/exclusively.ts';
@@ -163,6 +163,8 @@ async function listen(folder: string, proofKey: Uint8Array, handlers: Handlers):
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     server.once('error', reject).listen({ path, readableAll: false, writableAll: false }, resolve);
     await promise;
+    // Windows: a pipe has no mode, and is the owner's by default.
+    if (process.platform !== 'win32') chmodSync(path, PRIVATE_FILE);
   } catch (cause) {
     throw new SecureChatError('PROFILE_UNWRITABLE', { text: 'No socket can be made in the profile.' }, { cause });
   }
@@ -172,6 +174,7 @@ async function listen(folder: string, proofKey: Uint8Array, handlers: Handlers):
     close() {
       server.close();
       for (const socket of channels) socket.destroySoon();
+      removeSocketFolder(folder);
       wipe(proofKey);
     },
   };

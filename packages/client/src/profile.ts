@@ -8,32 +8,32 @@
  *         store.db                           its records
  *         lock.db, sock                      who has it open (lock.ts)
  *
- * <folder> = first 16 bytes of SHA-256 over label, server fingerprint and folded user name, hexadecimal: one account of
+ * <folder> = first 16 bytes of SHA-256 over label, first fingerprint of the server and user name, hexadecimal: one account of
  * one server, whichever address and transport leads there. Names do not stand on the disk, but can be guessed from it.
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { sha256 } from '@securechat/crypto';
 import type { Fingerprint, ServerAddress } from '@securechat/wire';
-import { ByteWriter } from '@securechat/wire';
-import { pinOf } from './servers-file.ts';
+import { ByteWriter, normaliseUsername } from '@securechat/wire';
+import { firstFingerprint, pinOf } from './servers-file.ts';
 import { profileError } from './stores/sqlite/database.ts';
 import { makePrivateFolder } from './stores/sqlite/private-file.ts';
 import { hasStore } from './stores/sqlite/store.ts';
 
-/** The folder of an account; it may not exist. `username` in any spelling that folds to the same name. */
+/** The folder of an account; it may not exist. `username` in any spelling that is the same name. NAME_INVALID. */
 export function accountFolder(profileDirectory: string, server: Fingerprint, username: string): string {
   const name = new ByteWriter()
     .text16('securechat/account-folder v1')
-    .text16(server)
-    .text16(username.normalize('NFKC').toLowerCase())
+    .text16(firstFingerprint(profileDirectory, server))
+    .text16(normaliseUsername(username))
     .done();
   return join(profileDirectory, 'accounts', Buffer.from(sha256(name).subarray(0, 16)).toString('hex'));
 }
 
 /**
  * The folder of this account if a complete store is in it, without any connection; undefined when the server's key is
- * not known yet either. SERVER_KEY_CHANGED, PROFILE_DAMAGED, SCHEMA_NEWER.
+ * not known yet either. NAME_INVALID, SERVER_KEY_CHANGED, PROFILE_DAMAGED, SCHEMA_NEWER.
  */
 export function findAccount(profileDirectory: string, address: ServerAddress, username: string): string | undefined {
   const { fingerprint } = pinOf(profileDirectory, address);

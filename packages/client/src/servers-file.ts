@@ -3,7 +3,7 @@
  *
  *     { "format": 1,
  *       "addresses": { "ws://127.0.0.1:4200": "sha256:…" },
- *       "servers": { "sha256:…": { "sealingSequenceMin": 3, "versionMin": 1, "opaqueKey": "…" } } }
+ *       "servers": { "sha256:…": { "sealingSequenceMin": 3, "versionMin": 1, "opaqueKey": "…", "earlier": ["sha256:…"] } } }
  *
  * Not secret, but whoever can write it can exchange a server: owner only, like the rest of the profile. Text, so that a
  * person can remove a pin by hand. An address never changes its fingerprint through this code.
@@ -11,8 +11,9 @@
 import { join } from 'node:path';
 import type { Fingerprint, ServerAddress } from '@securechat/wire';
 import { formatServerAddress, parseServerAddress, SecureChatError } from '@securechat/wire';
+import type { LinkOpened } from './shell/link.ts';
 import type { ServerPin } from './shell/link-port.ts';
-import { readPrivateFile, writePrivateFile } from './stores/sqlite/private-file.ts';
+import { makePrivateFolder, readPrivateFile, writePrivateFile } from './stores/sqlite/private-file.ts';
 import { exclusively } from './stores/sqlite/exclusively.ts';
 
 const FORMAT = 1;
@@ -22,13 +23,15 @@ interface KnownServer {
   readonly sealingSequenceMin: number;
   readonly versionMin: number;
   readonly opaqueKey?: string;
+  /** Keys that this one replaced by rotation, oldest first. */
+  readonly earlier?: readonly Fingerprint[];
 }
 interface ServersFile {
   readonly addresses: ReadonlyMap<string, Fingerprint>;
   readonly servers: ReadonlyMap<Fingerprint, KnownServer>;
 }
 
-const unknownServer = { sealingSequenceMin: 0, versionMin: 0, opaqueKey: undefined } as const;
+const unknownServer: KnownServer = { sealingSequenceMin: 0, versionMin: 0 };
 
 /**
  * What to insist on at this address: the pin, or the fingerprint that the address itself names. SERVER_KEY_CHANGED when
@@ -37,42 +40,59 @@ const unknownServer = { sealingSequenceMin: 0, versionMin: 0, opaqueKey: undefin
 export function pinOf(profileDirectory: string, address: ServerAddress): ServerPin {
   const file = read(profileDirectory);
   const pinned = file.addresses.get(nameOf(address));
-  if (pinned !== undefined && address.fingerprint !== undefined && pinned !== address.fingerprint)
+  const fingerprint = pinned ?? address.fingerprint;
+  const known: KnownServer = (fingerprint && file.servers.get(fingerprint)) ?? unknownServer;
+  // An invite may still name the key that the server has rotated away from.
+  const named = address.fingerprint ?? fingerprint;
+  if (named !== fingerprint && !known.earlier?.some((earlier) => earlier === named))
     throw new SecureChatError('SERVER_KEY_CHANGED', {
       text: 'The address names another server key than the one pinned here.',
     });
-  const fingerprint = pinned ?? address.fingerprint;
-  const known = fingerprint === undefined ? undefined : file.servers.get(fingerprint);
-  return { ...unknownServer, ...known, fingerprint };
+  const { sealingSequenceMin, versionMin, opaqueKey } = known;
+  return { fingerprint, sealingSequenceMin, versionMin, opaqueKey };
 }
 
 /**
  * Remembers what a connection to this address has shown. Durable when it returns. Sequence and version only rise, a known
- * OPAQUE key and a pinned fingerprint stay: SERVER_KEY_CHANGED for others. PROFILE_UNWRITABLE.
+ * OPAQUE key and a pinned fingerprint stay, unless the rotations lead from it to the new one, which then counts for every
+ * address of that server: SERVER_KEY_CHANGED for others. PROFILE_UNWRITABLE.
  */
-export function rememberPin(
+export function rememberServer(
   profileDirectory: string,
   address: ServerAddress,
-  shown: ServerPin & { readonly fingerprint: Fingerprint },
+  shown: Pick<LinkOpened, 'pin' | 'rotations'>,
 ): void {
+  makePrivateFolder(profileDirectory);
   exclusively(join(profileDirectory, 'servers.lock'), () => {
     const file = read(profileDirectory);
-    const pinned = file.addresses.get(nameOf(address)) ?? address.fingerprint;
-    if (pinned !== undefined && pinned !== shown.fingerprint) throw new SecureChatError('SERVER_KEY_CHANGED');
-    const known = file.servers.get(shown.fingerprint) ?? unknownServer;
-    if (known.opaqueKey !== undefined && shown.opaqueKey !== undefined && known.opaqueKey !== shown.opaqueKey)
+    const { pin } = shown;
+    const path = shown.rotations.map((rotation) => rotation.old.fingerprint);
+    const pinned = file.addresses.get(nameOf(address)) ?? address.fingerprint ?? pin.fingerprint;
+    const first = path[0] ?? pin.fingerprint;
+    const known = file.servers.get(pin.fingerprint) ?? file.servers.get(first) ?? unknownServer;
+    const earlier = [...new Set([...(known.earlier ?? []), ...path])];
+    const follows = pinned === pin.fingerprint || earlier.includes(pinned);
+    const opaqueKey = known.opaqueKey ?? pin.opaqueKey;
+    if (!follows || (pin.opaqueKey !== undefined && pin.opaqueKey !== opaqueKey))
       throw new SecureChatError('SERVER_KEY_CHANGED');
-    const opaqueKey = known.opaqueKey ?? shown.opaqueKey;
     const next: KnownServer = {
-      sealingSequenceMin: Math.max(known.sealingSequenceMin, shown.sealingSequenceMin),
-      versionMin: Math.max(known.versionMin, shown.versionMin),
+      sealingSequenceMin: Math.max(known.sealingSequenceMin, pin.sealingSequenceMin),
+      versionMin: Math.max(known.versionMin, pin.versionMin),
       ...(opaqueKey !== undefined && { opaqueKey }),
+      ...(earlier.length > 0 && { earlier }),
     };
+    const moved = [...file.addresses].map(([name, at]) => [name, earlier.includes(at) ? pin.fingerprint : at] as const);
+    const kept = [...file.servers].filter(([fingerprint]) => !earlier.includes(fingerprint));
     write(profileDirectory, {
-      addresses: new Map([...file.addresses, [nameOf(address), shown.fingerprint]]),
-      servers: new Map([...file.servers, [shown.fingerprint, next]]),
+      addresses: new Map([...moved, [nameOf(address), pin.fingerprint]]),
+      servers: new Map([...kept, [pin.fingerprint, next]]),
     });
   });
+}
+
+/** The first key under which this server was known: it names account folders, which a rotation must not lose. */
+export function firstFingerprint(profileDirectory: string, fingerprint: Fingerprint): Fingerprint {
+  return read(profileDirectory).servers.get(fingerprint)?.earlier?.[0] ?? fingerprint;
 }
 
 /** Host names are equal in any case; the fingerprint is not part of the name. */
@@ -108,12 +128,14 @@ function parse(value: unknown): ServersFile {
     ([address, pinned]) => [nameOf(parseServerAddress(address)), fingerprint(pinned)] as const,
   );
   const servers = Object.entries(record(file['servers'])).map(([key, entry]) => {
-    const { sealingSequenceMin, versionMin, opaqueKey } = record(entry);
+    const { sealingSequenceMin, versionMin, opaqueKey, earlier } = record(entry);
+    if (earlier !== undefined && !Array.isArray(earlier)) throw new SecureChatError('MALFORMED');
     if (opaqueKey !== undefined && typeof opaqueKey !== 'string') throw new SecureChatError('MALFORMED');
     const known: KnownServer = {
       sealingSequenceMin: count(sealingSequenceMin),
       versionMin: count(versionMin),
       ...(opaqueKey !== undefined && { opaqueKey }),
+      ...(earlier !== undefined && { earlier: earlier.map(fingerprint) }),
     };
     return [fingerprint(key), known] as const;
   });

@@ -2,7 +2,7 @@
  * Where the local socket of an account lies: in its folder, or, where that path is too long for the system (107 bytes on
  * Linux, 103 on macOS), in a folder of the owner under the temporary folder.
  */
-import { lstatSync } from 'node:fs';
+import { lstatSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { sha256 } from '@securechat/crypto';
@@ -28,6 +28,12 @@ export function socketPathForListening(folder: string): string {
       });
   }
   return path;
+}
+
+/** After listening: the folder that was made for the socket, if there was one. */
+export function removeSocketFolder(folder: string): void {
+  const { around } = place(folder);
+  if (around !== undefined && isOurs(around)) rmSync(around, { recursive: true, force: true });
 }
 
 function place(folder: string): { readonly path: string; readonly around: string | undefined } {

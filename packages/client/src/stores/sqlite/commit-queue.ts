@@ -39,7 +39,8 @@ export class CommitQueue<Change> {
     const error = this.#transaction(waiting.flatMap(({ changes }) => changes));
     if (error === undefined) for (const { done } of waiting) done();
     // One caller's fault must not be another's: each alone.
-    else if (waiting.length > 1 && error.code === 'INTERNAL') for (const each of waiting) this.#settleAlone(each);
+    else if (waiting.length > 1 && error.code !== 'PROFILE_UNWRITABLE')
+      for (const each of waiting) this.#settleAlone(each);
     else for (const { failed } of waiting) failed(error);
   }
 

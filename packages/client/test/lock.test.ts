@@ -1,0 +1,163 @@
+/** One process per account: who has it, how it is taken over, how lines are forwarded, and that a crash frees it. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readdirSync, statSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { test } from 'node:test';
+import type { LineChannel } from '../src/line-channel.ts';
+import type { BusyLock, HeldLock } from '../src/lock.ts';
+import { openAccountLock } from '../src/lock.ts';
+import { socketPath } from '../src/socket-path.ts';
+import { temporaryFolder } from './stores.ts';
+
+const proofKey = new Uint8Array(32).fill(1);
+const otherKey = new Uint8Array(32).fill(2);
+
+function hold(t: TestContext, folder: string): HeldLock {
+  const lock = openAccountLock(folder);
+  assert.equal(lock.kind, 'held');
+  t.after(() => lock.kind === 'held' && lock.release());
+  return lock as HeldLock;
+}
+function busy(folder: string): BusyLock {
+  const lock = openAccountLock(folder);
+  assert.equal(lock.kind, 'busy');
+  return lock as BusyLock;
+}
+const nothing = { onTakeOver: () => {}, onForward: () => {} };
+
+async function lines(channel: LineChannel, count: number): Promise<string[]> {
+  const { promise, resolve } = Promise.withResolvers<string[]>();
+  const all: string[] = [];
+  channel.onLine((line) => all.push(line) === count && resolve(all));
+  return promise;
+}
+
+test('the second to come is told who has it; after release it is free', async (t) => {
+  const folder = join(temporaryFolder(t), 'account');
+  const lock = hold(t, folder);
+  assert.equal(busy(folder).holder, process.pid);
+  await lock.release();
+  await lock.release();
+  const again = hold(t, folder);
+  await again.release();
+});
+
+test('a login that knows the password takes over: the holder ends first', async (t) => {
+  const folder = temporaryFolder(t);
+  const lock = hold(t, folder);
+  const order: string[] = [];
+  const onTakeOver = (): void => {
+    order.push('asked');
+    setTimeout(() => {
+      order.push('released');
+      void lock.release();
+    }, 100);
+  };
+  await lock.serve({ ...nothing, proofKey, onTakeOver });
+  const taken = await busy(folder).takeOver(proofKey);
+  order.push('taken');
+  assert.deepEqual(order, ['asked', 'released', 'taken']);
+  await taken.serve({ ...nothing, proofKey });
+  await taken.release();
+});
+
+test('without the key nobody takes over or forwards', async (t) => {
+  const folder = temporaryFolder(t);
+  const lock = hold(t, folder);
+  const refuse = (): never => assert.fail('a wrong proof was taken');
+  await lock.serve({ proofKey, onTakeOver: refuse, onForward: refuse });
+  await assert.rejects(busy(folder).takeOver(otherKey), { code: 'AUTH_FAILED' });
+  await assert.rejects(busy(folder).forward(otherKey), { code: 'AUTH_FAILED' });
+});
+
+test('forwarded lines go both ways, whole and in order, however long', async (t) => {
+  const folder = temporaryFolder(t);
+  const lock = hold(t, folder);
+  const onForward = (channel: LineChannel): void => channel.onLine((line) => channel.send(`echo ${line}`));
+  await lock.serve({ ...nothing, proofKey, onForward });
+  const channel = await busy(folder).forward(proofKey);
+  const sent = ['{"id":1}', 'ä'.repeat(300_000), '', 'last'];
+  for (const line of sent) channel.send(line);
+  // Received late: nothing is lost while nobody listens.
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.deepEqual(
+    await lines(channel, sent.length),
+    sent.map((line) => `echo ${line}`),
+  );
+  const closed = new Promise<void>((resolve) => channel.onClose(resolve));
+  await lock.release();
+  await closed;
+});
+
+test('a holder that does not listen yet is named, and not waited for forever to forward', async (t) => {
+  const folder = temporaryFolder(t);
+  hold(t, folder);
+  await assert.rejects(busy(folder).forward(proofKey), {
+    code: 'PROFILE_LOCKED',
+    message: new RegExp(String(process.pid)),
+  });
+});
+
+test('strangers on the socket are cut off: noise, long lines, silence in numbers, replayed proofs', async (t) => {
+  const folder = temporaryFolder(t);
+  const lock = hold(t, folder);
+  let forwarded = 0;
+  await lock.serve({ ...nothing, proofKey, onForward: () => (forwarded += 1) });
+  const path = socketPath(folder) ?? '';
+  const talk = async (said: string): Promise<string> => {
+    const socket = connect({ path });
+    let heard = '';
+    socket.on('data', (piece) => (heard += piece.toString())).on('error', () => {});
+    socket.write(said);
+    await once(socket, 'close');
+    return heard;
+  };
+  const noise = ['\n', '{}\n', 'null\n', '{"want":"forward"}\n', `${'x'.repeat(5000)}`, '\u0000\u00ff\n'];
+  for (const said of noise)
+    assert.match(await talk(said), /^\{"securechat":"lock 1"[^\n]*\n(\{"code":"AUTH_FAILED"\}\n)?$/);
+  const reused = '{"want":"forward","nonce":"' + 'A'.repeat(43) + '","proof":"' + 'A'.repeat(43) + '"}\n';
+  assert.match(await talk(reused), /AUTH_FAILED/);
+  assert.equal(forwarded, 0);
+  const silent = Array.from({ length: 20 }, () => connect({ path }).on('error', () => {}));
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.ok(silent.filter((socket) => socket.destroyed || socket.readyState === 'closed').length >= 12);
+  for (const socket of silent) socket.destroy();
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  (await busy(folder).forward(proofKey)).close();
+});
+
+test('a holder that was killed leaves the account free at once', async (t) => {
+  const folder = temporaryFolder(t);
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'lock-holder.ts'), folder], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await once(child.stdout, 'data');
+  assert.equal(busy(folder).holder, child.pid);
+  child.kill('SIGKILL');
+  await once(child, 'close');
+  const lock = hold(t, folder);
+  await lock.serve({ ...nothing, proofKey });
+});
+
+test('a process takes over from another one, and a path too long for a socket changes nothing', async (t) => {
+  const folder = join(temporaryFolder(t), 'x'.repeat(100), 'account');
+  mkdirSync(folder, { recursive: true });
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'lock-holder.ts'), folder], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const ended = once(child, 'close');
+  await once(child.stdout, 'data');
+  const taken = await busy(folder).takeOver(proofKey);
+  await ended;
+  const path = socketPath(folder) ?? '';
+  assert.ok(Buffer.byteLength(path) < 104);
+  await taken.serve({ ...nothing, proofKey });
+  assert.equal(statSync(join(path, '..')).mode & 0o777, 0o700);
+  assert.equal(statSync(path).mode & 0o077, 0);
+  for (const file of readdirSync(folder)) assert.equal(statSync(join(folder, file)).mode & 0o077, 0, file);
+  await taken.release();
+});
