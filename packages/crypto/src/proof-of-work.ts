@@ -19,7 +19,8 @@ export const proofOfWork = {
     const view = new DataView(input.buffer, challenge.length);
     for (let tried = 0; ;) {
       options.signal?.throwIfAborted();
-      for (let end = tried + HASHES_PER_TURN; tried < end; tried += 1) {
+      const end = tried + HASHES_PER_TURN;
+      for (; tried < end; tried += 1) {
         view.setUint32(0, Math.floor(tried / 2 ** 32));
         view.setUint32(4, tried >>> 0);
         if (leadingZeroBits(hash('sha256', input, 'buffer')) >= bits) return input.slice(challenge.length);

@@ -82,9 +82,7 @@ export class RsaPrivate<out P extends RsaPurpose> {
 
   /** WebCrypto works on the thread pool; `privateDecrypt` would hold the event loop for milliseconds. */
   static openerOf(key: RsaPrivate<'sealing'>): Promise<webcrypto.CryptoKey> {
-    key.#opener ??= Promise.resolve(
-      key.#key.toCryptoKey({ name: 'RSA-OAEP', hash: 'SHA-256' }, false, ['decrypt']) as webcrypto.CryptoKey,
-    );
+    key.#opener ??= Promise.resolve(key.#key.toCryptoKey({ name: 'RSA-OAEP', hash: 'SHA-256' }, false, ['decrypt']));
     return key.#opener;
   }
 }

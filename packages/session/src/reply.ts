@@ -69,7 +69,10 @@ export async function acceptFlight(input: AcceptFlightInput): Promise<Establishe
   const transcript = handshakeTranscript({ label, transport, hello: hello.bytes, flight, reply: head });
   const keys = handshakeKeys({ dh: shared, kem: kem.secret, secret: content.secret }, transcript);
   wipe(shared, kem.secret, content.secret);
-  const signature = await input.sign(concatBytes(SIGNED_LABEL, transcript));
+  const signature = await input.sign(concatBytes(SIGNED_LABEL, transcript)).catch((error: unknown) => {
+    wipe(keys.client, keys.server, keys.chain, keys.confirm);
+    throw error;
+  });
   const mac = hmacSha256(keys.confirm, concatBytes(transcript, signature));
   const reply = new ByteWriter(2048).raw(head).vec16(signature).raw(mac).done();
   return { kind: 'established', reply, session: new Session({ role: 'server', keys, transcript, nowMs: input.nowMs }) };

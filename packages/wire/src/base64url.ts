@@ -10,7 +10,7 @@ export function toBase64url(bytes: Uint8Array): string {
 export function fromBase64url(text: string): Uint8Array<ArrayBuffer> {
   let bytes: Uint8Array<ArrayBuffer>;
   try {
-    bytes = base64Decode(text) as Uint8Array<ArrayBuffer>;
+    bytes = base64Decode(text);
   } catch (cause) {
     throw new SecureChatError('MALFORMED', {}, { cause });
   }
