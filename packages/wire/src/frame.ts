@@ -64,6 +64,11 @@ export class FrameReader {
     this.#bodyBytesMax = bodyBytesMax;
   }
 
+  /** Bytes of an incomplete frame. Must be 0 where the keys change: a frame never spans two keys. */
+  get heldBytes(): number {
+    return this.#held.length;
+  }
+
   /** The limit rises once, at attach. */
   allow(bodyBytesMax: number): void {
     this.#bodyBytesMax = bodyBytesMax;

@@ -190,8 +190,14 @@ export interface Store {
 
   /** Idempotent by content hash. Answers with the one-time stock. Over the limit the rest is dropped. */
   putKeyPackages(device: DeviceId, oneTime: readonly Uint8Array[], lastResort: Uint8Array | undefined): Promise<number>;
-  /** A one-time package is handed out at most once, ever, also after a crash. Devices without any are left out. */
-  takeKeyPackages(devices: readonly DeviceId[]): Promise<ReadonlyMap<DeviceId, KeyPackageTaken>>;
+  /**
+   * A one-time package is handed out at most once, ever, also after a crash. Devices without any are left out.
+   * `lastResortOnly`: somebody drains these devices; only what is not used up is handed out.
+   */
+  takeKeyPackages(
+    devices: readonly DeviceId[],
+    lastResortOnly?: boolean,
+  ): Promise<ReadonlyMap<DeviceId, KeyPackageTaken>>;
   keyPackageStock(device: DeviceId): Promise<{ readonly oneTime: number; readonly lastResort: boolean }>;
 
   get(space: RecordSpace, keys: readonly string[]): Promise<ReadonlyMap<string, StoredRecord>>;

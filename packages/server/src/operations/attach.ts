@@ -1,0 +1,128 @@
+/** Attach and detach of devices; fencing of an older connection of the same device. */
+import { ed25519, importRsaPublic, wipe } from '@securechat/crypto';
+import { attachTranscript, bindAttach, issueResumption, sealAttachSecret } from '@securechat/session';
+import type { AccountId, DeviceId } from '@securechat/wire';
+import { fromBase64url, idOf, SecureChatError, toBase64url } from '@securechat/wire';
+import { attachCandidate } from '../core/attach.ts';
+import { accept, refuse } from '../core/decision.ts';
+import { encodeRecord } from '../core/records.ts';
+import type { Call, Reply } from '../shell/execute.ts';
+import { operation } from '../shell/execute.ts';
+import { readRecord } from '../shell/records.ts';
+
+const nothing = new Uint8Array(0);
+/** Far above any mailbox, far below where numbers lose precision. */
+const STORED_UP_TO_MAX = 2 ** 48;
+
+export const attach = operation({
+  when: 'before-attach',
+  cost: 1,
+  async load({ request, server, caller }: Call<'attach'>) {
+    const account = idOf<AccountId>(request.account);
+    const device = idOf<DeviceId>(request.device);
+    const record = (await readRecord(server.store, 'account', account))?.value;
+    const candidate = attachCandidate(record, device);
+    const claim = { server: server.keys.fingerprint, account, device, transcript: caller.transcript };
+    const proven =
+      candidate.kind !== 'unknown' &&
+      ed25519.verify(fromBase64url(candidate.signing), attachTranscript(claim), request.signature);
+    return { claim, record, candidate, proven };
+  },
+  decide({ request, caller }, { claim, record, candidate, proven }) {
+    if (!proven || record === undefined) return refuse('NOT_AUTHENTICATED');
+    if (candidate.kind !== 'device') return refuse('DEVICE_REVOKED');
+    if (record.disabled) return refuse('ACCOUNT_DISABLED');
+    const { resumed } = caller;
+    const fits = resumed?.account === claim.account && resumed.device === claim.device;
+    if (request.resumed && !fits) return refuse('NOT_AUTHENTICATED');
+    return accept({ sealing: candidate.sealing });
+  },
+  apply({ request, server }, { sealing }, { claim }): Reply {
+    const fresh = request.resumed
+      ? { sealed: nothing, secret: nothing }
+      : sealAttachSecret(claim, importRsaPublic('sealing', fromBase64url(sealing)), server.entropy);
+    return {
+      kind: 'answer',
+      body: { $case: 'attach', value: { sealed: fresh.sealed } },
+      next: { kind: 'attaching', account: claim.account, device: claim.device },
+      bindAfter(session, nowMs) {
+        bindAttach(session, { signature: request.signature, ...fresh }, nowMs);
+        wipe(fresh.secret);
+      },
+    };
+  },
+});
+
+export const attachConfirm = operation({
+  when: 'confirming',
+  cost: 1,
+  // Reached only by a record under the mixed keys: the device holds both of its keys.
+  async load({ request, server, caller, nowMs }: Call<'attachConfirm'>) {
+    const { state } = caller;
+    if (state.kind !== 'attaching') throw new SecureChatError('NOT_AUTHENTICATED');
+    if (request.storedUpTo > STORED_UP_TO_MAX) throw new SecureChatError('MALFORMED');
+    const { store, links } = server;
+    const attached = await store.attach(state.device, request.storedUpTo, nowMs);
+    if (attached === undefined) throw new SecureChatError('DEVICE_REVOKED');
+    const attachment = { account: state.account, device: state.device, generation: attached.generation };
+    if (!links.attach(caller.link, attachment)) throw new SecureChatError('SESSION_REPLACED');
+    // Read after the device is among the links: whoever ends it now finds it there.
+    const [record, vault, stock] = await Promise.all([
+      readRecord(store, 'account', state.account),
+      store.get('vault', [state.account]),
+      store.keyPackageStock(state.device),
+    ]);
+    return { attachment, attached, record: record?.value, vault: vault.get(state.account), stock };
+  },
+  decide({ server, nowMs }, { attachment, record }) {
+    const { account, device } = attachment;
+    if (record === undefined || !record.devices.some((listed) => listed.device === device))
+      return refuse('DEVICE_REVOKED');
+    if (record.disabled) return refuse('ACCOUNT_DISABLED');
+    const fresh = issueResumption(server.entropy);
+    const expiresMs = nowMs + server.config.limits.resumptionMs;
+    const value = encodeRecord('resumption', { account, device, secret: toBase64url(fresh.secret), expiresMs });
+    const key = toBase64url(fresh.handle);
+    return accept({ record, fresh, expiresMs, key }, [{ space: 'resumption', key, ifVersion: 0, value, expiresMs }]);
+  },
+  apply({ server, nowMs }, { record, fresh, expiresMs, key }, { attachment, attached, vault, stock }): Reply {
+    const { limits, registration, offlineDelivery } = server.config;
+    return {
+      kind: 'answer',
+      next: { kind: 'attached', ...attachment, resumption: key },
+      body: {
+        $case: 'attachConfirm',
+        value: {
+          generation: attached.generation,
+          mailboxNext: attached.mailboxNext,
+          submitNumberHighest: attached.submitNumberHighest,
+          creditRows: limits.submitsInFlightMax,
+          creditBytes: limits.submitBytesInFlightMax,
+          resumptionHandle: fresh.handle,
+          resumptionSecret: fresh.secret,
+          resumptionExpiresMs: expiresMs,
+          keyPackagesLeft: stock.oneTime,
+          lastResortStored: stock.lastResort,
+          listVersion: record.listVersion,
+          serverTimeMs: nowMs,
+          registration,
+          offlineDelivery,
+          fileBytesMax: limits.fileBytesMax,
+          vaultVersion: vault?.version ?? 0,
+        },
+      },
+    };
+  },
+});
+
+export const detach = operation({
+  when: 'attached',
+  cost: 1,
+  load: () => null,
+  decide({ caller }: Call<'detach'>) {
+    const { state } = caller;
+    if (state.kind !== 'attached') return refuse('NOT_AUTHENTICATED');
+    return accept(null, [{ space: 'resumption', key: state.resumption, ifVersion: 'any', value: null }]);
+  },
+  apply: (): Reply => ({ kind: 'answer', body: { $case: 'done', value: {} }, finish: true }),
+});

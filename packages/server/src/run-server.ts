@@ -1,0 +1,281 @@
+/** The composition root: opens the data folder, puts the parts together, listens, and takes it all down again. */
+import type { Server } from 'node:net';
+import { join } from 'node:path';
+import type { Entropy } from '@securechat/crypto';
+import { systemEntropy } from '@securechat/crypto';
+import type { AccountId, Fingerprint } from '@securechat/wire';
+import { ADDRESS_KEY, makeInvite } from './admin.ts';
+import { openFileBlobs } from './blobs/files.ts';
+import { createLocalBus } from './bus/local.ts';
+import type { ServerConfig } from './config.ts';
+import { FIRST_INVITE } from './core/invites.ts';
+import { dataFiles, prepareDataFolder } from './data-folder.ts';
+import { openKeys } from './keys.ts';
+import { listen, stopListening } from './listen.ts';
+import type { Log, LogSink } from './log.ts';
+import { createLog } from './log.ts';
+import { openOpaque, openOpaqueSetup } from './opaque/index.ts';
+import { openStore } from './open-store.ts';
+import { Acquaintances } from './shell/acquaintances.ts';
+import { openAdminSocket } from './shell/admin-socket.ts';
+import { Admission } from './shell/admission.ts';
+import { Gate } from './shell/gate.ts';
+import { startHousekeeping } from './shell/housekeeping.ts';
+import { Link } from './shell/link.ts';
+import { Links } from './shell/links.ts';
+import type { Clock, ServerParts } from './shell/parts.ts';
+import { Presences } from './shell/presences.ts';
+import { Rates } from './shell/rates.ts';
+import { createTcpServer } from './shell/tcp.ts';
+import type { TlsMaterial } from './shell/tls.ts';
+import { readTlsMaterial } from './shell/tls.ts';
+import type { Transport } from './shell/transport.ts';
+import type { Ticket } from './shell/admission.ts';
+import { createWebSocketServer } from './shell/websocket.ts';
+import { Workload } from './shell/workload.ts';
+import { StartError } from './start-error.ts';
+import type { Store, StoreError } from './stores/port.ts';
+
+/** Parts that tests replace. */
+export interface ServerSurroundings {
+  readonly clock?: Clock;
+  readonly entropy?: Entropy;
+  /** Where log lines go; standard error. */
+  readonly logSink?: LogSink;
+}
+
+export interface Ready {
+  /** `http://HOST:PORT` or `https://`. */
+  readonly http: string;
+  /** `tcp://HOST:PORT` or `tls://`. */
+  readonly tcp: string;
+  readonly fingerprint: Fingerprint;
+  /** What a client connects to: `ws://HOST:PORT#sha256:…`, or the public address. */
+  readonly address: string;
+  /** The first invite, while there is no account. */
+  readonly invite?: string;
+}
+
+export interface RunningServer {
+  readonly ready: Ready;
+  /** Drains for at most 10 s, then closes the store. Idempotent. */
+  close(): Promise<void>;
+  /** Resolves when the server is down: by `close`, or because its disk failed (the process should end with an error). */
+  readonly stopped: Promise<'closed' | 'failed'>;
+}
+
+/** Handshakes at once: each has one RSA operation at a time on the four threads of libuv's pool. */
+const HANDSHAKES_AT_ONCE = 4;
+const DRAIN_MS = 10_000;
+/** Clients come back spread over this time. */
+const COME_BACK_MS = 5000;
+
+/** StartError with one sentence and an exit code when it cannot start. */
+export async function runServer(config: ServerConfig, surroundings: ServerSurroundings = {}): Promise<RunningServer> {
+  const log = createLog(config.logLevel, surroundings.logSink);
+  const undo: (() => Promise<void> | void)[] = [];
+  const takeDown = async (): Promise<void> => {
+    for (const step of undo.toReversed()) await step();
+    undo.length = 0;
+  };
+  try {
+    return await start({ config, surroundings, log, undo, takeDown });
+  } catch (error) {
+    await takeDown();
+    throw error;
+  }
+}
+
+interface Starting {
+  readonly config: ServerConfig;
+  readonly surroundings: ServerSurroundings;
+  readonly log: Log;
+  /** How to take down what stands, oldest first. */
+  readonly undo: (() => Promise<void> | void)[];
+  readonly takeDown: () => Promise<void>;
+}
+
+async function start({ config, surroundings, log, undo, takeDown }: Starting): Promise<RunningServer> {
+  const stopping = Promise.withResolvers<'closed' | 'failed'>();
+  let phase: 'starting' | 'ready' | 'draining' = 'starting';
+  let onFatal = (_error: StoreError): void => undefined;
+
+  const tls = config.tls && readTlsMaterial(config.tls);
+  prepareDataFolder(config.data);
+  const store = await openStore({
+    directory: config.data,
+    limits: config.limits,
+    onFatal: (error) => onFatal(error),
+  });
+  undo.push(() => store.close());
+  const parts = await assemble({ config, surroundings, log, undo, store });
+  const { links, clock } = parts;
+
+  const admission = new Admission(config.limits, config.behindProxy, clock.monotonicMs);
+  const address: { text: string } = { text: '' };
+  const { http, tcp } = createListeners({
+    parts,
+    tls,
+    admission,
+    ready: () => phase === 'ready',
+    page: () => pageOf(address.text),
+  });
+  // Taken down in the opposite order: links first, then what they stand on.
+  undo.push(() => drain(links, clock));
+  undo.push(async () => {
+    await Promise.all([stopListening(http), stopListening(tcp)]);
+  });
+  const httpBound = await listen(http, config.listen);
+  const tcpBound = await listen(tcp, config.listenTcp);
+  const base = config.publicAddress ?? `${tls ? 'wss' : 'ws'}://${httpBound}`;
+  address.text = `${base}#${parts.keys.fingerprint}`;
+  const invite = await prepareRecords(store, config, address.text, clock.wallMs);
+
+  const onDisabled = (account: AccountId): void => {
+    for (const link of links.ofAccount(account)) link.end('ACCOUNT_DISABLED');
+  };
+  const admin = await openAdminSocket(
+    join(config.data, dataFiles.adminSocket),
+    { store, nowMs: clock.wallMs, onDisabled },
+    log,
+  );
+  if (admin !== undefined) undo.push(() => stopListening(admin));
+  undo.push(startHousekeeping(parts));
+
+  phase = 'ready';
+  const close = (() => {
+    let closing: Promise<void> | undefined;
+    return (how: 'closed' | 'failed' = 'closed'): Promise<void> => {
+      closing ??= (async () => {
+        phase = 'draining';
+        log.info('stopping', { count: links.all.size });
+        await takeDown();
+        log.info('stopped');
+        stopping.resolve(how);
+      })();
+      return closing;
+    };
+  })();
+  onFatal = (cause) => {
+    log.error('storage failed', { cause });
+    void close('failed');
+  };
+  log.info('ready');
+  return {
+    ready: {
+      http: `${tls ? 'https' : 'http'}://${httpBound}`,
+      tcp: `${tls ? 'tls' : 'tcp'}://${tcpBound}`,
+      fingerprint: parts.keys.fingerprint,
+      address: address.text,
+      ...(invite !== undefined && { invite }),
+    },
+    close: () => close(),
+    stopped: stopping.promise,
+  };
+}
+
+/** Everything behind the listeners. */
+async function assemble(input: {
+  readonly config: ServerConfig;
+  readonly surroundings: ServerSurroundings;
+  readonly log: Log;
+  readonly undo: (() => Promise<void> | void)[];
+  readonly store: Store;
+}): Promise<ServerParts> {
+  const { config, surroundings, log, undo, store } = input;
+  const entropy = surroundings.entropy ?? systemEntropy;
+  const clock = surroundings.clock ?? { wallMs: () => Date.now(), monotonicMs: () => performance.now() };
+  const { data, limits, rsaBits } = config;
+  const keys = await openKeys({ folder: data, rsaBits, nowMs: clock.wallMs(), entropy });
+  const opaque = openOpaque({
+    setup: await opaqueSetup(join(data, dataFiles.opaque)),
+    queuedMax: limits.opaqueQueuedMax,
+  });
+  undo.push(() => opaque.close());
+  const links = new Links();
+  const acquaintances = new Acquaintances(store, clock.monotonicMs);
+  const presences = new Presences({
+    links,
+    acquaintances,
+    contactsOnly: config.registration === 'open',
+    nowMs: clock.monotonicMs,
+    random: () => (entropy(1)[0] ?? 0) / 256,
+    log,
+  });
+  undo.push(() => presences.stop());
+  return {
+    config,
+    clock,
+    entropy,
+    log,
+    keys,
+    store,
+    blobs: await openFileBlobs(join(data, dataFiles.blobs)),
+    bus: createLocalBus(),
+    opaque,
+    links,
+    presences,
+    acquaintances,
+    rates: new Rates(limits, clock.monotonicMs),
+    handshakes: new Gate({ atOnce: HANDSHAKES_AT_ONCE, queuedMax: limits.handshakesQueuedMax }),
+    work: new Workload(entropy, limits.challengeMs),
+  };
+}
+
+async function opaqueSetup(path: string): Promise<string> {
+  try {
+    return await openOpaqueSetup(path);
+  } catch (cause) {
+    throw new StartError(2, cause instanceof Error ? cause.message : `The key file ${path} cannot be used.`, { cause });
+  }
+}
+
+function createListeners(input: {
+  readonly parts: ServerParts;
+  readonly tls: TlsMaterial | undefined;
+  readonly admission: Admission;
+  readonly ready: () => boolean;
+  readonly page: () => string;
+}): { readonly http: Server; readonly tcp: Server } {
+  const { parts, tls, admission } = input;
+  const { limits } = parts.config;
+  const onTransport = (transport: Transport, ticket: Ticket): void => {
+    if (input.ready()) new Link(parts, transport, ticket);
+    else transport.close();
+  };
+  const common = { admission, tls, frameBytesMax: limits.frameBytesBeforeAuthMax, onTransport };
+  return {
+    http: createWebSocketServer({
+      ...common,
+      payloadBytesMax: limits.frameBytesMax,
+      page: input.page,
+      ready: input.ready,
+    }),
+    tcp: createTcpServer(common),
+  };
+}
+
+/** Remembers the address for invite links, and makes the first invite while there is no account. */
+async function prepareRecords(
+  store: Store,
+  config: ServerConfig,
+  address: string,
+  nowMs: () => number,
+): Promise<string | undefined> {
+  const value = new TextEncoder().encode(address);
+  await store.put([{ space: 'server', key: ADDRESS_KEY, ifVersion: 'any', value }]);
+  if (config.registration === 'closed' || (await store.list('account', '', '', 1)).length > 0) return undefined;
+  return (await makeInvite(FIRST_INVITE, { store, nowMs })).code;
+}
+
+/** Clients are told to come back; what was taken is answered; whoever does not go in time is cut. */
+async function drain(links: Links, clock: Clock): Promise<void> {
+  const untilMs = clock.monotonicMs() + DRAIN_MS;
+  for (const link of [...links.all]) link.goAway(1000 + Math.floor(Math.random() * COME_BACK_MS));
+  while (links.all.size > 0 && clock.monotonicMs() < untilMs) await new Promise((resolve) => setTimeout(resolve, 20));
+  for (const link of [...links.all]) link.finish();
+}
+
+function pageOf(address: string): string {
+  return `This is a SecureChat server.\n\nTo talk here, in a terminal:\n\n  npx securechat --server '${address}'\n`;
+}

@@ -1,0 +1,45 @@
+/**
+ * Frames on their way to one peer. What one turn of the event loop sends shares records and one write to the socket; what
+ * waits is bounded by those who send (windows, one answer per request) and by `overloaded`.
+ */
+import type { Session } from '@securechat/session';
+import type { FrameKind } from '@securechat/wire';
+import { concatBytes, encodeFrame } from '@securechat/wire';
+import type { Transport } from './transport.ts';
+
+/** A peer that takes its bytes too slowly is not read from beyond this. */
+export const BUFFERED_BYTES_MAX = 1024 * 1024;
+/** And beyond this it is given up: windows alone cannot fill it. */
+export const BUFFERED_BYTES_LOST = 8 * 1024 * 1024;
+
+export class Outbox {
+  readonly #transport: Transport;
+  readonly #session: Session;
+  readonly #nowMs: () => number;
+  #frames: Uint8Array[] = [];
+  #scheduled = false;
+
+  constructor(transport: Transport, session: Session, nowMs: () => number) {
+    this.#transport = transport;
+    this.#session = session;
+    this.#nowMs = nowMs;
+  }
+
+  send(kind: FrameKind, body: Uint8Array, request = 0): void {
+    this.#frames.push(encodeFrame({ kind, request, body }));
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    // After the promises that the running callback settles: their answers go along.
+    process.nextTick(() => this.flush());
+  }
+
+  /** Everything so far, now: before keys change, and before a close. */
+  flush(): void {
+    this.#scheduled = false;
+    if (this.#frames.length === 0 || this.#session.dead) return;
+    const [first] = this.#frames;
+    const plaintext = this.#frames.length === 1 && first !== undefined ? first : concatBytes(...this.#frames);
+    this.#frames = [];
+    this.#transport.send(this.#session.seal(plaintext, this.#nowMs()));
+  }
+}

@@ -1,0 +1,182 @@
+/**
+ * The HTTP listener: WebSocket at `/v1` (and `/`), health at `/livez` and `/readyz`, a text page at `/`. The only door to
+ * `ws`. No compression (it mixes secrets with what an attacker chooses), binary messages alone.
+ */
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { RawData } from 'ws';
+import { WebSocket, WebSocketServer } from 'ws';
+import type { Admission, Ticket } from './admission.ts';
+import { guardDoor } from './doors.ts';
+import type { TlsMaterial } from './tls.ts';
+import { TLS_HANDSHAKE_MS, tlsOptions } from './tls.ts';
+import type { Transport } from './transport.ts';
+import { CLOSE_DRAIN_MS } from './transport.ts';
+
+/** A message in more pieces is an attack on the memory for their headers. */
+const FRAGMENTS_MAX = 64;
+const BUFFERED_CHUNKS_MAX = 256;
+
+const httpLimits = {
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  keepAliveTimeout: 5000,
+  connectionsCheckingInterval: 5000,
+  maxHeaderSize: 8 * 1024,
+  noDelay: true,
+} as const;
+const HEADERS_MAX = 100;
+
+export interface WebSocketOptions {
+  readonly admission: Admission;
+  readonly tls: TlsMaterial | undefined;
+  readonly frameBytesMax: number;
+  /** `ws` collects a message up to this before we see it; `frameBytesMax` is checked after. */
+  readonly payloadBytesMax: number;
+  readonly onTransport: (transport: Transport, ticket: Ticket) => void;
+  /** The text page. */
+  readonly page: () => string;
+  readonly ready: () => boolean;
+}
+
+/** Not listening yet. */
+export function createWebSocketServer(options: WebSocketOptions): Server {
+  const server: Server =
+    options.tls === undefined
+      ? createServer(httpLimits)
+      : createTlsServer({ ...httpLimits, ...tlsOptions(options.tls), handshakeTimeout: TLS_HANDSHAKE_MS });
+  server.maxHeadersCount = HEADERS_MAX;
+  const ticketOf = guardDoor(server, options.admission);
+  const sockets = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: options.payloadBytesMax,
+    maxFragments: FRAGMENTS_MAX,
+    maxBufferedChunks: BUFFERED_CHUNKS_MAX,
+    skipUTF8Validation: true,
+  });
+
+  server.on('request', (request, response) => answerPage(request, response, options));
+  server.on('clientError', (_error, socket) => {
+    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
+    else socket.destroy();
+  });
+  server.on('tlsClientError', (_error, socket: Duplex) => socket.destroy());
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    const ticket = ticketOf(request.socket);
+    if (ticket === undefined) return void socket.destroy();
+    const path = (request.url ?? '').split('?')[0];
+    if (path !== '/' && path !== '/v1') return refuseUpgrade(socket, '404 Not Found');
+    if (!options.ready()) return refuseUpgrade(socket, '503 Service Unavailable');
+    const address = addressOf(request, options.admission);
+    if (address !== ticket.address && !ticket.moveTo(address)) return refuseUpgrade(socket, '429 Too Many Requests');
+    sockets.handleUpgrade(request, socket, head, (webSocket) =>
+      options.onTransport(new WebSocketTransport(webSocket, request.socket, address, options.frameBytesMax), ticket),
+    );
+  });
+  return server;
+}
+
+class WebSocketTransport implements Transport {
+  readonly kind = 'ws';
+  readonly address: string;
+  onFrame: (frame: Uint8Array) => void = () => undefined;
+  onClose: () => void = () => undefined;
+  onDrain: () => void = () => undefined;
+  readonly #webSocket: WebSocket;
+  readonly #socket: Socket;
+  #frameBytesMax: number;
+  #closing = false;
+
+  constructor(webSocket: WebSocket, socket: Socket, address: string, frameBytesMax: number) {
+    this.#webSocket = webSocket;
+    this.#socket = socket;
+    this.address = address;
+    this.#frameBytesMax = frameBytesMax;
+    webSocket.on('message', (data: RawData, binary: boolean) => this.#receive(data, binary));
+    // What ws finds wrong, it answers with a close of its own.
+    webSocket.on('error', () => undefined);
+    webSocket.once('close', () => this.onClose());
+    socket.on('drain', () => this.onDrain());
+  }
+
+  get bufferedAmount(): number {
+    return this.#webSocket.bufferedAmount;
+  }
+
+  allowFrame(bytesMax: number): void {
+    this.#frameBytesMax = bytesMax;
+  }
+
+  send(frames: readonly Uint8Array[]): void {
+    if (this.#closing || this.#webSocket.readyState !== WebSocket.OPEN) return;
+    this.#socket.cork();
+    for (const frame of frames) this.#webSocket.send(frame, { binary: true, compress: false });
+    this.#socket.uncork();
+  }
+
+  pause(): void {
+    this.#webSocket.pause();
+  }
+
+  resume(): void {
+    if (this.#webSocket.isPaused) this.#webSocket.resume();
+  }
+
+  close(): void {
+    if (this.#closing) return;
+    this.#closing = true;
+    this.resume();
+    this.#webSocket.close();
+    setTimeout(() => this.#webSocket.terminate(), CLOSE_DRAIN_MS).unref();
+  }
+
+  #receive(data: RawData, binary: boolean): void {
+    if (this.#closing) return;
+    const fits = binary && data instanceof Buffer && data.length <= this.#frameBytesMax;
+    // What does not fit arrives as an empty frame, which the link refuses in its one way.
+    this.onFrame(fits ? data : new Uint8Array(0));
+  }
+}
+
+/** The address of the person: what the last configured proxy saw, or the connection's own. */
+function addressOf(request: IncomingMessage, admission: Admission): string {
+  const own = request.socket.remoteAddress ?? '';
+  if (!admission.isProxy(own)) return own;
+  const header = request.headers['x-forwarded-for'];
+  const hops = (Array.isArray(header) ? header.join(',') : (header ?? '')).split(',').map((hop) => hop.trim());
+  // From the right: everything left of the first address that is not a proxy of ours may be invented.
+  return hops.reverse().find((hop) => hop !== '' && !admission.isProxy(hop)) ?? own;
+}
+
+function refuseUpgrade(socket: Duplex, status: string): void {
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+}
+
+const pageHeaders = {
+  'Content-Type': 'text/plain; charset=utf-8',
+  'Cache-Control': 'no-store',
+  'X-Content-Type-Options': 'nosniff',
+  'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
+  'Referrer-Policy': 'no-referrer',
+} as const;
+
+function answerPage(request: IncomingMessage, response: ServerResponse, options: WebSocketOptions): void {
+  const answer = (status: number, text: string): void => {
+    response.writeHead(status, { ...pageHeaders, 'Content-Length': Buffer.byteLength(text) });
+    response.end(request.method === 'HEAD' ? undefined : text);
+  };
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    response.shouldKeepAlive = false;
+    return answer(405, 'Only GET.\n');
+  }
+  const path = (request.url ?? '').split('?')[0];
+  if (path === '/livez') return answer(200, 'alive\n');
+  if (path === '/readyz') return options.ready() ? answer(200, 'ready\n') : answer(503, 'not ready\n');
+  if (path === '/') return answer(200, options.page());
+  return answer(404, 'There is nothing here.\n');
+}

@@ -1,0 +1,46 @@
+/** Proof of work of open registration: challenges of this process, each good for one start of a registration. */
+import type { Entropy } from '@securechat/crypto';
+import { proofOfWork } from '@securechat/crypto';
+import { toBase64url } from '@securechat/wire';
+import { CHALLENGE_RANDOM_BYTES, challengeHolds, makeChallenge } from '../core/challenge.ts';
+
+const KEY_BYTES = 32;
+
+export class Workload {
+  readonly #entropy: Entropy;
+  readonly #ageMsMax: number;
+  /** Of this process alone: after a restart the old challenges are void, and so is the memory of used ones. */
+  readonly #key: Uint8Array;
+  /** Challenge → when it was used. Filled only by work that holds. */
+  readonly #used = new Map<string, number>();
+
+  constructor(entropy: Entropy, ageMsMax: number) {
+    this.#entropy = entropy;
+    this.#ageMsMax = ageMsMax;
+    this.#key = entropy(KEY_BYTES);
+  }
+
+  challenge(nowMs: number): Uint8Array {
+    return makeChallenge(this.#key, this.#entropy(CHALLENGE_RANDOM_BYTES), nowMs);
+  }
+
+  /** True once for a challenge of ours with `bits` of work done on it. */
+  use(input: {
+    readonly challenge: Uint8Array;
+    readonly nonce: Uint8Array;
+    readonly bits: number;
+    readonly nowMs: number;
+  }): boolean {
+    const { challenge, nonce, bits, nowMs } = input;
+    const ours = challengeHolds(challenge, { key: this.#key, nowMs, ageMsMax: this.#ageMsMax });
+    if (!ours || !proofOfWork.check(challenge, nonce, bits)) return false;
+    for (const [name, usedMs] of this.#used) {
+      if (nowMs - usedMs <= this.#ageMsMax) break;
+      this.#used.delete(name);
+    }
+    const name = toBase64url(challenge);
+    if (this.#used.has(name)) return false;
+    this.#used.set(name, nowMs);
+    return true;
+  }
+}
