@@ -1,7 +1,8 @@
 /** People for tests: accounts with verified bundles on one server, their RSA keys of 2048 bits made once per process. */
 import { randomBytes } from 'node:crypto';
-import type { AccountBundle, Entropy, RsaPrivate } from '@securechat/crypto';
+import type { AccountBundle, Entropy, RsaPrivate, SealedOpener } from '@securechat/crypto';
 import {
+  deviceFingerprint,
   ed25519,
   fingerprintOf,
   generateRsa,
@@ -93,7 +94,6 @@ async function bundleOf(
   devices: readonly { readonly device: DeviceId; readonly jws: string }[],
   version: number,
 ): Promise<AccountBundle> {
-  const { deviceFingerprint } = await import('@securechat/crypto');
   const listJws = await signDeviceList(identity, {
     account,
     sequence,
@@ -107,9 +107,24 @@ async function bundleOf(
 
 /** The person's newest bundle with only these of their devices listed. */
 export function relist(who: TestPerson, devices: readonly TestDevice[]): Promise<AccountBundle> {
-  const { account, sequence } = who.bundle.account;
-  const listed = devices.map(({ certificate }) => ({ device: certificate.device, jws: certificate.jws }));
-  return bundleOf(who.identity, who.bundle.account.jws, account, sequence, listed, who.bundle.list.version + 1);
+  return bundleFor(
+    who,
+    devices.map(({ certificate }) => ({ device: certificate.device, jws: certificate.jws })),
+  );
+}
+
+/** A newer bundle of the same account with these device certificates. */
+export function bundleFor(
+  who: TestPerson,
+  devices: readonly { readonly device: DeviceId; readonly jws: string }[],
+): Promise<AccountBundle> {
+  const { account, sequence, jws } = who.bundle.account;
+  return bundleOf(who.identity, jws, account, sequence, devices, who.bundle.list.version + 1);
+}
+
+/** Everything that opens what is sealed to a person. */
+export function openersOf(who: TestPerson): SealedOpener[] {
+  return [...who.devices.map(({ sealing }) => sealing), who.recoverySealing].map(openerOf);
 }
 
 export function present<T>(value: T | undefined): T {

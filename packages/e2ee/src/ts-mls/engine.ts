@@ -247,7 +247,8 @@ function privateOf(input: JoinInput): {
   signaturePrivateKey: Uint8Array;
 } {
   const reader = new ByteReader(input.secrets);
-  if (reader.u8() !== 1) throw new SecureChatError('SCHEMA_NEWER');
+  const version = reader.u8();
+  if (version !== 1) throw new SecureChatError(version > 1 ? 'SCHEMA_NEWER' : 'PROFILE_DAMAGED');
   const keys = { initPrivateKey: reader.vec16().slice(), hpkePrivateKey: reader.vec16().slice() };
   reader.end();
   return { ...keys, signaturePrivateKey: input.own.signing };

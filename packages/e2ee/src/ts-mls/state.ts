@@ -29,12 +29,22 @@ export function openState(bytes: Uint8Array, signing: Uint8Array, config: Client
   if (bytes[0] !== HEADER[0] || bytes[1] !== HEADER[1])
     throw new SecureChatError((bytes[0] ?? 0) > 1 || (bytes[1] ?? 0) > 1 ? 'SCHEMA_NEWER' : 'PROFILE_DAMAGED');
   const copy = bytes.slice(HEADER.length);
-  const decoded = decodeGroupState(copy, 0);
-  if (decoded === undefined || decoded[1] !== copy.length) throw new SecureChatError('PROFILE_DAMAGED');
+  const decoded = decodedState(copy);
   return {
     state: { ...decoded[0], signaturePrivateKey: signing, clientConfig: config },
     close: () => wipe(copy),
   };
+}
+
+function decodedState(bytes: Uint8Array): NonNullable<ReturnType<typeof decodeGroupState>> {
+  let decoded: ReturnType<typeof decodeGroupState>;
+  try {
+    decoded = decodeGroupState(bytes, 0);
+  } catch (cause) {
+    throw new SecureChatError('PROFILE_DAMAGED', {}, { cause });
+  }
+  if (decoded === undefined || decoded[1] !== bytes.length) throw new SecureChatError('PROFILE_DAMAGED');
+  return decoded;
 }
 
 export function stateBytes(state: ClientState): Uint8Array<ArrayBuffer> {
