@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -153,11 +153,12 @@ test('a process takes over from another one, and a path too long for a socket ch
   await once(child.stdout, 'data');
   const taken = await busy(folder).takeOver(proofKey);
   await ended;
-  const path = socketPath(folder) ?? '';
-  assert.ok(Buffer.byteLength(path) < 104);
   await taken.serve({ ...nothing, proofKey });
+  const path = socketPath(folder) ?? '';
+  assert.ok(path !== '' && Buffer.byteLength(path) < 104);
   assert.equal(statSync(join(path, '..')).mode & 0o777, 0o700);
   assert.equal(statSync(path).mode & 0o077, 0);
   for (const file of readdirSync(folder)) assert.equal(statSync(join(folder, file)).mode & 0o077, 0, file);
   await taken.release();
+  assert.equal(existsSync(join(path, '..')), false);
 });

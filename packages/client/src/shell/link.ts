@@ -253,7 +253,9 @@ class SecureLink implements Link, LinkInside {
   #handle(frame: Frame): void {
     switch (frame.kind) {
       case 'response':
-        return this.#requests.settle(frame.request, decodeMessage(control.Response, frame.body));
+        this.#requests.settle(frame.request, decodeMessage(control.Response, frame.body));
+        if (this.#reason === 'SHUTTING_DOWN' && this.#requests.size === 0) this.#goAway();
+        return;
       case 'event':
         return this.#event(decodeMessage(control.Event, frame.body));
       case 'deliver':
@@ -294,7 +296,7 @@ class SecureLink implements Link, LinkInside {
 
   #goAway(): void {
     this.#reason ??= 'SHUTTING_DOWN';
-    if (this.#requests.size === 0) return this.#end('SHUTTING_DOWN');
+    if (this.#requests.size === 0) return void setImmediate(() => this.#end('SHUTTING_DOWN'));
     setTimeout(() => this.#end('SHUTTING_DOWN'), GOAWAY_MS).unref();
   }
 
