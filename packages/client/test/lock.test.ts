@@ -20,12 +20,12 @@ function hold(t: TestContext, folder: string): HeldLock {
   const lock = openAccountLock(folder);
   assert.equal(lock.kind, 'held');
   t.after(() => lock.kind === 'held' && lock.release());
-  return lock as HeldLock;
+  return lock;
 }
 function busy(folder: string): BusyLock {
   const lock = openAccountLock(folder);
   assert.equal(lock.kind, 'busy');
-  return lock as BusyLock;
+  return lock;
 }
 const nothing = { onTakeOver: () => {}, onForward: () => {} };
 

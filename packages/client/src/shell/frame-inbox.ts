@@ -1,5 +1,5 @@
 /** Frames of a connection, one at a time while hands are shaken, then pushed to whoever takes over. */
-import { SecureChatError } from '@securechat/wire';
+import type { SecureChatError } from '@securechat/wire';
 
 /** A handshake has the other side speak once per turn; more at once is not one. */
 const WAITING_MAX = 4;

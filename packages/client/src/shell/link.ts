@@ -29,7 +29,7 @@ import { registerAccount } from './registration.ts';
 import type { ResponseBody } from './requests.ts';
 import { Requests } from './requests.ts';
 import type { Transport } from './transport.ts';
-import { openTransport } from './transport.ts';
+import { openTransport } from './open-transport.ts';
 
 /** A server that works answers within this; a dead connection is noticed by its silence (`deadMs`). */
 const REQUEST_MS = 30_000;

@@ -10,8 +10,6 @@ import type { ConnectionOptions } from 'node:tls';
 import { getCACertificates } from 'node:tls';
 import type { ServerAddress } from '@securechat/wire';
 import { limits, SecureChatError } from '@securechat/wire';
-import { openTcp } from './transport-tcp.ts';
-import { openWebSocket } from './transport-ws.ts';
 
 export interface Transport {
   /** All frames in one write where the transport can. */
@@ -40,15 +38,6 @@ export interface TransportOptions {
 export const frameBytesMax: number = Math.max(limits.frameBytesMax.value, limits.helloBytesMax.value);
 /** Time that a closed connection has to take its last bytes. */
 export const CLOSE_DRAIN_MS = 2_000;
-
-/**
- * Connects. UNREACHABLE: nobody answers there (name, route, refusal, time). HANDSHAKE_FAILED: somebody does, but it is
- * not a SecureChat server, or its TLS certificate does not hold; the text says which.
- */
-export function openTransport(options: TransportOptions, events: TransportEvents): Promise<Transport> {
-  const { transport } = options.address;
-  return transport === 'ws' || transport === 'wss' ? openWebSocket(options, events) : openTcp(options, events);
-}
 
 /** The certificate is always verified. A literal address has no name to ask for (SNI). */
 export function tlsOptionsOf(options: TransportOptions): ConnectionOptions {

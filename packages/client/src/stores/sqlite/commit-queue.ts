@@ -2,7 +2,7 @@
  * Group commit: what is asked for in one turn of the event loop shares one transaction and one fsync. Each caller's
  * changes are still all there or all absent, and a reader flushes first.
  */
-import { SecureChatError } from '@securechat/wire';
+import type { SecureChatError } from '@securechat/wire';
 import type { DatabaseSync } from './database.ts';
 import { isInputOutputError, profileError } from './database.ts';
 
