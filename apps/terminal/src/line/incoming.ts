@@ -1,0 +1,121 @@
+import { SecureChatError } from '@securechat/client';
+import type { ClientEvent, ConnectionState } from '@securechat/client';
+import { formatBytes } from '../byte-size.ts';
+import { exitCodeOf, exitCodes } from '../exit-codes.ts';
+import { sanitizeLine } from '../sanitize.ts';
+import { sentenceOf, sentenceOfCode } from '../sentence.ts';
+import { offerLine } from './file-commands.ts';
+import { marks } from './message-commands.ts';
+import type { Session } from './session.ts';
+
+type Event<K extends ClientEvent['kind']> = Extract<ClientEvent, { readonly kind: K }>;
+
+/** Prints what an event means to a person. Synchronous, so that the order on the screen is the order of arrival. */
+export function showEvent(session: Session, event: ClientEvent): void {
+  (handlers[event.kind] as (session: Session, event: ClientEvent) => void)(session, event);
+}
+
+const handlers: { readonly [K in ClientEvent['kind']]: (session: Session, event: Event<K>) => void } = {
+  message: (session, { message }) => {
+    // Own messages of this session were printed when they were sent.
+    if (!message.own) session.showMessage(message);
+  },
+  state: showState,
+  fileOffer: (session, { id, from, name, bytes }) => {
+    const offer = { id, from, name: sanitizeLine(name), bytes };
+    session.offers.push({ ...offer, shownAt: session.screen.print(offerLine(offer)) });
+  },
+  fileProgress: showProgress,
+  fileAnswered: (session, { id, user, name, accepted }) => {
+    const file = sanitizeLine(name);
+    if (accepted) session.transfers.set(id, { name: file, shown: 0 });
+    session.notice(accepted ? `${user} accepted ${file}. Sending.` : `${user} declined ${file}.`);
+  },
+  fileDelivered: (session, { id, user, name }) => {
+    endTransfer(session, id);
+    session.notice(`${user} has received ${sanitizeLine(name)}.`);
+  },
+  fileReceived: (session, { id, from, path, sha256 }) => {
+    endTransfer(session, id);
+    session.notice(`Received from ${from}: ${sanitizeLine(path)}`);
+    if (session.screen.interactive) session.notice(session.screen.style.dim(`  sha256 ${sha256}`));
+  },
+  fileFailed: (session, { id, user, name, code }) => {
+    endTransfer(session, id);
+    const index = session.offers.findIndex((offer) => offer.id === id);
+    if (index >= 0) session.offers.splice(index, 1);
+    session.warning(`${sanitizeLine(name)} (${user}): ${sentenceOfCode(code)}`);
+  },
+  presence: () => undefined,
+  keyChanged: (session, { user, verified }) =>
+    session.warning(
+      verified
+        ? `The identity of ${user}, whom you had verified, changed. Sending to them is halted: !verify ${user}`
+        : `The identity of ${user} changed (keys reset). To be sure that it is them: !verify ${user}`,
+    ),
+  newDevice: (session, { user }) => session.notice(`${user} is on a new device.`),
+  loggedOut: (session, { code, reason }) => {
+    session.accountOutcome = exitCodeOf(code) === exitCodes.unexpected ? exitCodes.loggedOut : exitCodeOf(code);
+    session.loggedOut();
+    const why = sanitizeLine(reason);
+    session.warning(sentenceOf(new SecureChatError(code)));
+    if (why !== '' && !sentenceOfCode(code).includes(why)) session.notice(why);
+  },
+  connection: (session, { state, code }) => showConnection(session, state, code),
+  gap: (session, { conversation, missing, code }) =>
+    session.warning(
+      `${missing} ${missing === 1 ? 'message' : 'messages'} of ${sanitizeLine(conversation)} missing: ${sentenceOfCode(code)}`,
+    ),
+  serverPinned: (session, { fingerprint }) =>
+    session.notice(`The key of this server is now remembered: ${fingerprint}. Another one will be refused.`),
+};
+
+function showState(session: Session, { id, conversation, state, code }: Event<'state'>): void {
+  const known = session.sent.get(id);
+  if (state !== 'queued') session.unaccepted.delete(id);
+  if (state === 'failed') {
+    session.failed.push(id);
+    const user = known?.user ?? conversation.replace(/^@/, '');
+    const excerpt = known === undefined ? '' : ` ("${excerptOf(known.text)}")`;
+    const why = code === undefined ? '' : ` ${sentenceOfCode(code)}`;
+    if (code !== undefined && session.sendOutcome === exitCodes.ok && exitCodeOf(code) > exitCodes.loggedOut) {
+      session.sendOutcome = exitCodeOf(code);
+    }
+    session.warning(`Not delivered to ${user}${excerpt}.${why} !resend sends it again.`);
+  }
+  known?.remark?.(marks[state]);
+}
+
+function showProgress(session: Session, { id, bytes, of, direction }: Event<'fileProgress'>): void {
+  const transfer = session.transfers.get(id) ?? { name: session.sent.get(id)?.text ?? 'file', shown: 0 };
+  session.transfers.set(id, transfer);
+  const percent = of === 0 ? 100 : Math.floor((bytes / of) * 100);
+  const line = `${transfer.name}: ${percent} % of ${formatBytes(of)} ${direction === 'up' ? 'sent' : 'received'}`;
+  if (session.screen.interactive) return session.screen.setStatus(percent >= 100 ? undefined : line);
+  const quarter = Math.floor(percent / 25);
+  // A pipe gets a line per quarter, and none for what is over at once.
+  if (quarter > transfer.shown && percent < 100) session.notice(line);
+  transfer.shown = Math.max(transfer.shown, quarter);
+}
+
+function endTransfer(session: Session, id: string): void {
+  session.transfers.delete(id);
+  session.screen.setStatus(undefined);
+}
+
+function showConnection(session: Session, state: ConnectionState, code: Event<'connection'>['code']): void {
+  const online = state === 'online';
+  const changed = online !== session.online;
+  // Trying again is not worth a line each time.
+  if (session.username === undefined || !changed) return;
+  session.online = online;
+  session.showPrompt();
+  if (online) return session.notice('Connected again.');
+  const final = code === 'SERVER_KEY_CHANGED' || code === 'UNSUPPORTED_VERSION' || code === 'ACCOUNT_DISABLED';
+  session.warning(final ? sentenceOfCode(code) : 'Connection lost. Trying to reconnect; what you write is queued.');
+}
+
+function excerptOf(text: string): string {
+  const line = sanitizeLine(text);
+  return line.length > 30 ? `${line.slice(0, 29).toWellFormed()}…` : line;
+}

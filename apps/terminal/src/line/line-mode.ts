@@ -1,0 +1,143 @@
+import { SecureChatError } from '@securechat/client';
+import type { Client, ClientEvent } from '@securechat/client';
+import { sanitizeLine } from '../sanitize.ts';
+import { nearest } from '../suggestion.ts';
+import { login, register } from './account-commands.ts';
+import { commands } from './commands.ts';
+import { answerOffer } from './file-commands.ts';
+import { showEvent } from './incoming.ts';
+import { parseAnswer, parseIntent } from './intent.ts';
+import { sendText } from './message-commands.ts';
+import type { Entry, Screen } from './screen.ts';
+import { Session } from './session.ts';
+import type { LineOptions } from './session.ts';
+
+/**
+ * Line mode: reads lines until the input ends or `!exit`, and resolves with the exit code. A command is finished, its
+ * answer printed, before the next line is taken, so that a script of lines runs the same way every time. The client is
+ * closed afterwards.
+ */
+export async function runLineMode(client: Client, screen: Screen, options: LineOptions): Promise<number> {
+  const session = new Session(client, screen, options);
+  const events = client.events();
+  const listening = listen(session, events);
+  session.showPrompt();
+  try {
+    const conversed = begin(session).then(() => converse(session));
+    const code = await Promise.race([conversed, screen.departed]);
+    if (code !== undefined) return code;
+    if (!screen.interactive) await drain(session);
+    return session.outcome();
+  } finally {
+    await client.close();
+    await listening;
+  }
+}
+
+/** With an invite straight to choosing a name, with a user name straight to the password. */
+async function begin(session: Session): Promise<void> {
+  const { invite, user } = session.options;
+  if (invite !== undefined) return register(session, user);
+  if (user !== undefined) return login(session, user);
+  if (session.screen.interactive) {
+    session.notice('Welcome to SecureChat. !register makes an account, !login opens it, !help lists the rest.');
+  }
+}
+
+/** The exit code where one is decided already (interrupted), otherwise undefined. */
+async function converse(session: Session): Promise<number | undefined> {
+  for (;;) {
+    const entry = await session.screen.next();
+    if (session.screen.interactive) await session.markSeen();
+    if (entry.kind === 'end') return entry.code;
+    if (entry.kind === 'too-long') {
+      session.failure(new SecureChatError('TEXT_TOO_LONG'));
+      continue;
+    }
+    if (entry.kind === 'not-text') {
+      session.warning('This line is not UTF-8 text. Nothing was sent.');
+      continue;
+    }
+    try {
+      if ((await obey(session, entry)) === 'leave') return undefined;
+    } catch (error) {
+      session.failure(error);
+    }
+  }
+}
+
+async function obey(session: Session, entry: Extract<Entry, { kind: 'line' }>): Promise<void | 'leave'> {
+  const offer = session.offers[0];
+  if (offer !== undefined && entry.begunAfter >= offer.shownAt) {
+    const answer = parseAnswer(entry.text);
+    if (answer !== undefined) return answerOffer(session, '', answer);
+  }
+  const intent = parseIntent(entry.text);
+  switch (intent.kind) {
+    case 'nothing':
+      return;
+    case 'command':
+      if (entry.text.includes('\n')) {
+        return session.warning('Several lines are not a command. A space in front sends them as they stand.');
+      }
+      return command(session, intent.name, intent.rest);
+    case 'direct':
+      session.peer = intent.user;
+      session.showPrompt();
+      if (intent.text !== '') return sendText(session, intent.user, intent.text, entry.pasted);
+      if (!session.screen.interactive) session.notice(`Lines go to ${sanitizeLine(intent.user)} now.`);
+      return;
+    case 'group':
+      return session.warning('Groups are not available in this version. Nothing was sent.');
+    case 'literal':
+    case 'text':
+      if (session.peer === undefined) {
+        return session.notice('To whom? Write @user message. !help lists the commands. Nothing was sent.');
+      }
+      return sendText(session, session.peer, intent.text, entry.pasted);
+  }
+}
+
+async function command(session: Session, name: string, rest: string): Promise<void | 'leave'> {
+  const found = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (found !== undefined) return found.run(session, rest);
+  const meant = nearest(name, Object.keys(commands));
+  const hint = meant === undefined ? 'See !help.' : `Did you mean !${meant}?`;
+  session.notice(`There is no command !${sanitizeLine(name)}. ${hint} Nothing was sent.`);
+}
+
+async function listen(session: Session, events: AsyncIterable<ClientEvent>): Promise<void> {
+  for await (const event of events) {
+    showEvent(session, event);
+    // On a pipe nobody presses Enter after reading: printed is seen.
+    if (!session.screen.interactive && event.kind === 'message') await session.markSeen();
+  }
+}
+
+/** What was said must leave the house before the door closes: at most `drainMs` without progress. */
+async function drain(session: Session): Promise<void> {
+  if (session.username === undefined) return;
+  const events = session.client.events();
+  let unsent = (await session.client.status()).unsent;
+  let deadline = performance.now() + session.options.drainMs;
+  while (unsent > 0 || session.transfers.size > 0) {
+    const event = await withDeadline(events.next(), deadline);
+    if (event === undefined || event.done === true || session.username === undefined) break;
+    if (event.value.kind === 'fileProgress') deadline = performance.now() + session.options.drainMs;
+    unsent = (await session.client.status()).unsent;
+  }
+  if (unsent > 0) {
+    session.notice(`${unsent} unsent ${unsent === 1 ? 'message stays' : 'messages stay'} queued until the next login.`);
+  }
+  if (session.transfers.size > 0) session.notice('Files on their way go on at the next login.');
+}
+
+async function withDeadline<T>(work: Promise<T>, deadline: number): Promise<T | undefined> {
+  const { promise, resolve } = Promise.withResolvers<undefined>();
+  const timer = setTimeout(() => resolve(undefined), deadline - performance.now());
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,134 @@
+import { SecureChatError } from '@securechat/client';
+import type { Message, MessageState, SendResult } from '@securechat/client';
+import { formatBytes } from '../byte-size.ts';
+import { exitCodeOf, exitCodes } from '../exit-codes.ts';
+import { sanitizeLine, sanitizeText } from '../sanitize.ts';
+import { asSecureChatError } from '../sentence.ts';
+import { confirmed } from './account-commands.ts';
+import { parseUser } from './intent.ts';
+import type { Session } from './session.ts';
+
+/** Beyond these a terminal asks before it sends: more was pasted than anybody reads on the way. */
+const LINES_UNASKED_MAX = 20;
+const BYTES_UNASKED_MAX = 4096;
+const SENT_REMEMBERED_MAX = 1000;
+
+const offlineSentence = 'User is offline. Your message will be delivered, encrypted, when they return.';
+const queuedSentence = 'The server cannot be reached. Your message is queued and goes out when it can.';
+
+export const marks: { readonly [state in MessageState]: string } = {
+  queued: '…',
+  sent: '✓',
+  delivered: '✓✓',
+  read: '✓✓ read',
+  failed: '✗',
+};
+
+/** Sends one line. The answer is printed before this resolves. */
+export async function sendText(session: Session, user: string, text: string, pasted = false): Promise<void> {
+  if (session.username === undefined) return session.failure(new SecureChatError('NOT_LOGGED_IN'));
+  if (!(await mayGo(session, user, text, pasted))) return session.notice('Nothing was sent.');
+  const { onlineOnly, requireVerified } = session.options;
+  const options = {
+    ...(onlineOnly === true && { onlineOnly }),
+    ...(requireVerified === true && { requireVerified }),
+  };
+  try {
+    report(session, user, text, await session.client.send(`@${user}`, text, options));
+  } catch (error) {
+    sendFailed(session, error);
+  }
+}
+
+export async function resend(session: Session): Promise<void> {
+  const id = session.failed.at(-1);
+  if (id === undefined) return session.notice('There is no failed message to send again.');
+  const { user, text } = session.sent.get(id) ?? { user: '?', text: '' };
+  try {
+    const result = await session.client.resend(id);
+    session.failed.pop();
+    report(session, user, text, result);
+  } catch (error) {
+    sendFailed(session, error);
+  }
+}
+
+export async function edit(session: Session, rest: string): Promise<void> {
+  const user = rest === '' ? session.peer : parseUser(rest);
+  if (user === undefined) return session.notice('To whom? !edit user, or write @user first.');
+  if (!session.screen.interactive) return session.notice('!edit needs a terminal.');
+  const text = (await session.screen.suspend(() => session.options.editor(''))).replace(/\n+$/, '');
+  if (text.trim() === '') return session.notice('Empty, nothing was sent.');
+  session.peer = user;
+  session.showPrompt();
+  const lines = text.split('\n').length;
+  const size = `${lines} ${lines === 1 ? 'line' : 'lines'}, ${formatBytes(Buffer.byteLength(text))}`;
+  if (!(await confirmed(session, `Send ${size} to ${user}? y/n `))) return session.notice('Nothing was sent.');
+  await sendText(session, user, text);
+}
+
+export async function history(session: Session, rest: string): Promise<void> {
+  const [name = '', count = '20'] = rest.split(/\s+/);
+  const user = parseUser(name);
+  const limit = Number(count);
+  if (user === '' || !Number.isSafeInteger(limit) || limit < 1) return session.notice('Usage: !history user [n]');
+  const messages = await session.client.history({ with: `@${user}`, limit });
+  if (messages.length === 0) return session.notice(`No messages with ${sanitizeLine(user)}.`);
+  for (const message of messages) session.screen.print(historyLine(session, message));
+}
+
+function historyLine(session: Session, message: Message): string {
+  const { name, isolate, dim } = session.screen.style;
+  const [first = '', ...others] = sanitizeText(message.text).split('\n');
+  const state = message.own && message.state !== undefined && session.screen.interactive;
+  const mark = state ? ` ${dim(marks[message.state ?? 'sent'])}` : '';
+  const lines = [
+    `${name(`@${message.from}`)}: ${isolate(first)}${mark}`,
+    ...others.map((line) => `  ${isolate(line)}`),
+  ];
+  return `${session.time(message.at)}${lines.join('\n')}`;
+}
+
+/** Questions a terminal asks first: somebody new, or more than one sees at a glance. */
+async function mayGo(session: Session, user: string, text: string, pasted: boolean): Promise<boolean> {
+  if (!session.screen.interactive) return true;
+  if (!session.acquainted.has(user)) {
+    const known = (await session.client.contacts()).some((contact) => contact.user === user);
+    if (!known && !(await confirmed(session, `You have not written with ${user} yet. Send? y/n `))) return false;
+  }
+  const lines = text.split('\n').length;
+  const bytes = Buffer.byteLength(text);
+  const large = lines > LINES_UNASKED_MAX || bytes > BYTES_UNASKED_MAX || (pasted && lines > 1);
+  return !large || confirmed(session, `Send ${lines} lines, ${formatBytes(bytes)}, to ${user}? y/n `);
+}
+
+function report(session: Session, user: string, text: string, result: SendResult): void {
+  session.acquainted.add(user);
+  const own = session.screen.interactive
+    ? session.screen.printOwn(ownLine(session, user, text), marks[result.state])
+    : undefined;
+  session.sent.set(result.id, { user, text, ...(own !== undefined && { remark: (mark) => own.remark(mark) }) });
+  if (session.sent.size > SENT_REMEMBERED_MAX) {
+    for (const oldest of session.sent.keys()) {
+      session.sent.delete(oldest);
+      break;
+    }
+  }
+  if (result.state === 'queued') {
+    session.unaccepted.add(result.id);
+    session.notice(queuedSentence);
+  } else if (result.recipient === 'offline') session.notice(offlineSentence);
+}
+
+function ownLine(session: Session, user: string, text: string): string {
+  const [first = '', ...others] = sanitizeText(text).split('\n');
+  const { dim, isolate } = session.screen.style;
+  const lines = [`${dim(`to ${user}:`)} ${isolate(first)}`, ...others.map((line) => `  ${isolate(line)}`)];
+  return `${session.time(session.options.now().toISOString())}${lines.join('\n')}`;
+}
+
+function sendFailed(session: Session, error: unknown): void {
+  const code = exitCodeOf(asSecureChatError(error).code);
+  if (code > exitCodes.loggedOut && session.sendOutcome === exitCodes.ok) session.sendOutcome = code;
+  session.failure(error);
+}

@@ -1,0 +1,108 @@
+import type { Contact } from '@securechat/client';
+import { sanitizeLine } from '../sanitize.ts';
+import { parseUser } from './intent.ts';
+import type { Session } from './session.ts';
+
+export async function who(session: Session, rest: string): Promise<void> {
+  const user = oneUser(session, rest, '!who user');
+  if (user === undefined) return;
+  const presence = await session.client.presence(user);
+  session.notice(
+    presence === 'unknown' ? `Whether ${user} is online is not for you to know.` : `${user} is ${presence}.`,
+  );
+}
+
+export async function users(session: Session): Promise<void> {
+  const contacts = await session.client.contacts();
+  if (contacts.length === 0) return session.notice('Nobody yet. Write to somebody: @user message');
+  const width = Math.max(...contacts.map(({ user }) => user.length));
+  session.notice(contacts.map((contact) => `${contact.user.padEnd(width)}  ${traits(contact)}`).join('\n'));
+}
+
+function traits(contact: Contact): string {
+  return [
+    contact.presence === 'unknown' ? 'presence unknown' : contact.presence,
+    contact.verified ? 'verified' : 'not verified',
+    ...(contact.changed ? ['identity changed'] : []),
+    ...(contact.blocked ? ['blocked'] : []),
+    ...(contact.unread > 0 ? [`${contact.unread} unread`] : []),
+  ].join(', ');
+}
+
+export async function block(session: Session, rest: string): Promise<void> {
+  const words = rest.split(/\s+/).filter((word) => word !== '--quiet');
+  const quiet = /(^|\s)--quiet(\s|$)/.test(rest);
+  const user = oneUser(session, words.join(' '), '!block user [--quiet]');
+  if (user === undefined) return;
+  await session.client.block(user, { quiet });
+  session.notice(quiet ? `${user} is blocked, and not told.` : `${user} is blocked.`);
+}
+
+export async function unblock(session: Session, rest: string): Promise<void> {
+  const user = oneUser(session, rest, '!unblock user');
+  if (user === undefined) return;
+  await session.client.unblock(user);
+  session.notice(`${user} is no longer blocked.`);
+}
+
+/** Without a number: shows it. With one: compares, and marks the person as verified only if it is the right one. */
+export async function verify(session: Session, rest: string): Promise<void> {
+  const [name = '', ...digits] = rest.split(/\s+/);
+  const user = oneUser(session, name, '!verify user [number]');
+  if (user === undefined) return;
+  const number = digits.join('');
+  if (number === '') {
+    const { safetyNumber, verified } = await session.client.safetyNumber(user);
+    session.notice(`Safety number with ${user}: ${safetyNumber}`);
+    return session.notice(
+      verified
+        ? `${user} is verified.`
+        : `Compare it with ${user} by voice or in person, then: !verify ${user} and the number they read out.`,
+    );
+  }
+  const { verified } = await session.client.verify(user, number);
+  if (verified) session.notice(`${user} is verified.`);
+  else session.warning(`This is not the safety number with ${user}. Not verified: somebody may be in between.`);
+}
+
+export async function invite(session: Session, rest: string): Promise<void> {
+  const [uses, hours] = rest.split(/\s+/).filter(Boolean).map(Number);
+  for (const value of [uses, hours]) {
+    if (value !== undefined && !(Number.isSafeInteger(value) && value > 0)) {
+      return session.notice('Usage: !invite [uses] [hours]');
+    }
+  }
+  const made = await session.client.invite({
+    ...(uses !== undefined && { uses }),
+    ...(hours !== undefined && { hours }),
+  });
+  session.notice(`Invite: ${made.code}`);
+  session.notice(`Link: ${made.link}`);
+  session.notice(`For ${made.uses} ${made.uses === 1 ? 'registration' : 'registrations'}, until ${made.expiresAt}.`);
+  if (session.screen.interactive) session.notice(session.options.qr(made.link));
+}
+
+export async function status(session: Session): Promise<void> {
+  const now = await session.client.status();
+  const rows = [
+    ['Connection', now.connection],
+    ['Server', now.server],
+    ['Server fingerprint', now.serverFingerprint ?? 'not known yet'],
+    ['Account', now.username ?? 'not logged in'],
+    ['Fingerprint', now.fingerprint ?? '-'],
+    ['Device', now.device ?? '-'],
+    ['Unsent', String(now.unsent)],
+  ] as const;
+  session.notice(rows.map(([name, value]) => `${name}: ${sanitizeLine(value)}`).join('\n'));
+}
+
+export function version(session: Session): void {
+  session.notice(`SecureChat ${session.options.version}`);
+}
+
+function oneUser(session: Session, text: string, usage: string): string | undefined {
+  const user = parseUser(text.trim());
+  if (user !== '' && !/\s/.test(user)) return user;
+  session.notice(`Usage: ${usage}`);
+  return undefined;
+}

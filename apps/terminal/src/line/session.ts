@@ -1,0 +1,187 @@
+import type { Client, LoggedIn } from '@securechat/client';
+import { exitCodeOf, exitCodes } from '../exit-codes.ts';
+import { sanitizeText } from '../sanitize.ts';
+import { asSecureChatError, sentenceOf } from '../sentence.ts';
+import type { Editor } from './editor.ts';
+import type { Screen } from './screen.ts';
+
+/** What line mode is given: flags, and the outside world as far as it needs it. */
+export interface LineOptions {
+  /** From `--invite`: straight to choosing a name, and no `Invite: ` prompt. */
+  readonly invite?: string;
+  /** From `--user`: straight to logging in. */
+  readonly user?: string;
+  /** From `--password-file` and `--password-stdin`: used once instead of the first `Password: ` prompt. */
+  readonly password?: string;
+  readonly onlineOnly?: boolean;
+  readonly requireVerified?: boolean;
+  /** After the end of the input: how long sends and transfers are waited for while nothing moves. */
+  readonly drainMs: number;
+  readonly version: string;
+  readonly home: string;
+  readonly now: () => Date;
+  readonly fileExists: (path: string) => boolean;
+  readonly editor: Editor;
+  /** A QR code for the terminal. */
+  readonly qr: (text: string) => string;
+}
+
+/** A file offer that waits for y or n. */
+export interface Offer {
+  readonly id: string;
+  readonly from: string;
+  readonly name: string;
+  readonly bytes: number;
+  /** The print that showed it. */
+  readonly shownAt: number;
+}
+
+/** Everything line mode remembers while it runs. Commands and events change it; `line-mode.ts` drives it. */
+export class Session {
+  readonly client: Client;
+  readonly screen: Screen;
+  readonly options: LineOptions;
+  username: string | undefined;
+  /** Who a bare line goes to: the last person written to. */
+  peer: string | undefined;
+  online = true;
+  readonly offers: Offer[] = [];
+  /** Own messages: who they went to, for the sentence when they fail. Bounded; oldest forgotten first. */
+  readonly sent = new Map<
+    string,
+    { readonly user: string; readonly text: string; remark?: (mark: string) => boolean }
+  >();
+  /** Own messages the server has not accepted yet. */
+  readonly unaccepted = new Set<string>();
+  /** Transfers that run, and how far each is. */
+  readonly transfers = new Map<string, { readonly name: string; shown: number }>();
+  /** Newest last: what `!resend` sends again. */
+  readonly failed: string[] = [];
+  /** Ids of messages shown, so that what was unread at login is not shown a second time. Bounded. */
+  readonly shown = new Set<string>();
+  /** People whose messages are on the screen and not marked as read yet. */
+  readonly seen = new Set<string>();
+  /** People known to be known: no question before writing to them. */
+  readonly acquainted = new Set<string>();
+  passwordOnce: string | undefined;
+  accountOutcome: number = exitCodes.ok;
+  sendOutcome: number = exitCodes.ok;
+
+  constructor(client: Client, screen: Screen, options: LineOptions) {
+    this.client = client;
+    this.screen = screen;
+    this.options = options;
+    this.passwordOnce = options.password;
+  }
+
+  /** A line of the program itself. */
+  notice(text: string): void {
+    this.screen.print(text);
+  }
+
+  warning(text: string): void {
+    this.screen.print(this.screen.style.warn(text));
+  }
+
+  failure(error: unknown): void {
+    this.warning(sentenceOf(error));
+  }
+
+  /** A login or registration ended; later success makes an earlier failure good. */
+  accountFailed(error: unknown): void {
+    this.accountOutcome = exitCodeOf(asSecureChatError(error).code);
+    this.failure(error);
+  }
+
+  loggedIn(username: string): void {
+    this.username = username;
+    this.accountOutcome = exitCodes.ok;
+    this.showPrompt();
+  }
+
+  loggedOut(): void {
+    this.username = undefined;
+    this.peer = undefined;
+    this.offers.length = 0;
+    this.acquainted.clear();
+    this.seen.clear();
+    this.transfers.clear();
+    this.unaccepted.clear();
+    this.showPrompt();
+  }
+
+  showPrompt(): void {
+    const who = this.username === undefined ? 'securechat' : this.peer === undefined ? this.username : `@${this.peer}`;
+    const state = this.username !== undefined && !this.online ? '[offline] ' : '';
+    this.screen.setPrompt(`${state}${who}> `);
+  }
+
+  /** A message of somebody, as `@user: text`; further lines are indented, so that no line of it can pass for a notice. */
+  showMessage(message: {
+    readonly id: string;
+    readonly from: string;
+    readonly text: string;
+    readonly at: string;
+  }): void {
+    if (!remember(this.shown, message.id)) return;
+    const { name, isolate } = this.screen.style;
+    const [first = '', ...others] = sanitizeText(message.text).split('\n');
+    const lines = [`${name(`@${message.from}`)}: ${isolate(first)}`, ...others.map((line) => `  ${isolate(line)}`)];
+    this.screen.print(`${this.time(message.at)}${lines.join('\n')}`);
+    this.seen.add(message.from);
+    this.acquainted.add(message.from);
+  }
+
+  /** `12:03 ` on a terminal, with the date when it is another day; nothing on a pipe. */
+  time(at: string): string {
+    if (!this.screen.interactive) return '';
+    const when = new Date(at);
+    if (Number.isNaN(when.getTime())) return '';
+    const day = (date: Date): string => `${date.getFullYear()}-${pad(date.getMonth() + 1)}-${pad(date.getDate())}`;
+    const today = day(when) === day(this.options.now()) ? '' : `${day(when)} `;
+    return this.screen.style.dim(`${today}${pad(when.getHours())}:${pad(when.getMinutes())} `);
+  }
+
+  /** Tells the client that what is on the screen was seen. */
+  async markSeen(): Promise<void> {
+    const users = [...this.seen];
+    this.seen.clear();
+    for (const user of users) await this.client.markRead(`@${user}`).catch(() => undefined);
+  }
+
+  /** What came while away: shown, then as read as anything on the screen. */
+  async showUnread(unread: LoggedIn['unread']): Promise<void> {
+    if (unread.length === 0) return;
+    const total = unread.map(({ user, count }) => `${user} (${count})`).join(', ');
+    this.notice(`While you were away: ${total}`);
+    for (const { user, count } of [...unread].reverse()) {
+      const limit = Math.min(count, UNREAD_SHOWN_MAX);
+      const messages = await this.client.history({ with: `@${user}`, limit: limit + OWN_BETWEEN_MAX });
+      const received = messages.filter((message) => !message.own).slice(-limit);
+      if (count > limit) this.notice(`  … ${count - limit} earlier ones of ${user}: !history ${user} ${count}`);
+      for (const message of received) this.showMessage(message);
+    }
+  }
+
+  /** For a pipe and for scripts: what went wrong and was not made good. A terminal was read by a person: 0. */
+  outcome(): number {
+    if (this.screen.interactive) return exitCodes.ok;
+    return this.accountOutcome === exitCodes.ok ? this.sendOutcome : this.accountOutcome;
+  }
+}
+
+const UNREAD_SHOWN_MAX = 50;
+/** Own messages that may lie between unread ones. */
+const OWN_BETWEEN_MAX = 50;
+const REMEMBERED_MAX = 10_000;
+
+function remember(ids: Set<string>, id: string): boolean {
+  if (ids.has(id)) return false;
+  ids.add(id);
+  if (ids.size > REMEMBERED_MAX) for (const oldest of ids) return ids.delete(oldest);
+  return true;
+}
+
+function pad(value: number): string {
+  return String(value).padStart(2, '0');
+}

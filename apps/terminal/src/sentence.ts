@@ -1,0 +1,27 @@
+import { codes, SecureChatError } from '@securechat/client';
+import type { Code } from '@securechat/client';
+import { sanitizeLine } from './sanitize.ts';
+
+/** What a person reads about a failure: one line, what happened and what to do. */
+export function sentenceOf(error: unknown): string {
+  if (!(error instanceof SecureChatError)) return `${codes.INTERNAL.text} (${briefly(error)})`;
+  const { code, detail } = error;
+  if (detail.text !== undefined) return sanitizeLine(detail.text);
+  return sentenceOfCode(code);
+}
+
+export function sentenceOfCode(code: Code): string {
+  return `${codes[code].text} ${codes[code].hint}`;
+}
+
+/** The error as one of ours: whatever else is thrown is INTERNAL, with its cause. */
+export function asSecureChatError(error: unknown): SecureChatError {
+  if (error instanceof SecureChatError) return error;
+  return new SecureChatError('INTERNAL', { text: `${codes.INTERNAL.text} (${briefly(error)})` }, { cause: error });
+}
+
+/** Class and system code only: messages of foreign errors can hold paths and content. */
+function briefly(error: unknown): string {
+  if (!(error instanceof Error)) return typeof error;
+  return 'code' in error && typeof error.code === 'string' ? error.code : error.name;
+}
