@@ -23,6 +23,22 @@ export interface ClientOptions {
   readonly confirmServer?: (fingerprint: Fingerprint) => Promise<boolean>;
   /** Progress of anything over a second (key generation, proof of work, password stretching). */
   readonly onProgress?: (step: ProgressStep, fraction: number | undefined) => void;
+  /**
+   * Another process of the same owner, which knows the password, wants to use this running client (`forwardToHolder`):
+   * lines of JSON-RPC, to be answered by the program. Absent: it is turned away.
+   */
+  readonly onForward?: (lines: ForwardedLines) => void;
+}
+/** Lines of text both ways between two processes; see `forwardToHolder`. */
+export interface ForwardedLines {
+  /** `line` without a line end. Nothing happens once closed. */
+  send(line: string): void;
+  /** One handler at a time; nothing is read, and nothing lost, while there is none. */
+  onLine(handler: (line: string) => void): void;
+  /** Called once; at once if it is closed already. */
+  onClose(handler: () => void): void;
+  /** What was sent still goes out. */
+  close(): void;
 }
 export type ProgressStep = 'keys' | 'password' | 'proof-of-work' | 'connecting';
 

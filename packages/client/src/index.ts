@@ -5,6 +5,7 @@ export type {
   ClientStatus,
   ConnectionState,
   Contact,
+  ForwardedLines,
   LoggedIn,
   Message,
   MessageState,
@@ -15,3 +16,4 @@ export type {
 } from './api.ts';
 export { codes, formatServerAddress, isCode, parseServerAddress, SecureChatError } from '@securechat/wire';
 export type { Code, Fingerprint, ServerAddress } from '@securechat/wire';
+export { forwardToHolder } from './forward.ts';

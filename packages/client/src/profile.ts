@@ -1,5 +1,6 @@
 /**
- * Where things lie (docs/protocol/local-store.md).
+ * Where things lie (docs/protocol/local-store.md). How a program reaches an account that another process has open:
+ * forward.ts.
  *
  *     <profile>/                      0700
  *       servers.json, servers.lock    0600   pins of servers (servers-file.ts)

@@ -7,11 +7,14 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { test } from 'node:test';
+import type { Fingerprint } from '@securechat/wire';
 import type { LineChannel } from '../src/line-channel.ts';
 import type { BusyLock, HeldLock } from '../src/lock.ts';
+import { forwardToHolder } from '../src/forward.ts';
 import { openAccountLock } from '../src/lock.ts';
+import { accountFolder, makeAccountFolder } from '../src/profile.ts';
 import { socketPath } from '../src/socket-path.ts';
-import { temporaryFolder } from './stores.ts';
+import { newStore, password, temporaryFolder } from './stores.ts';
 
 const proofKey = new Uint8Array(32).fill(1);
 const otherKey = new Uint8Array(32).fill(2);
@@ -161,4 +164,29 @@ test('a process takes over from another one, and a path too long for a socket ch
   for (const file of readdirSync(folder)) assert.equal(statSync(join(folder, file)).mode & 0o077, 0, file);
   await taken.release();
   assert.equal(existsSync(join(path, '..')), false);
+});
+
+test('a one-shot command reaches the running client of its account, with the password only', async (t) => {
+  const profileDirectory = temporaryFolder(t);
+  const fingerprint = `sha256:${'a'.repeat(43)}` as Fingerprint;
+  const server = `ws://127.0.0.1:1#${fingerprint}`;
+  const account = { server, profileDirectory, username: 'Bob', password };
+  assert.equal(await forwardToHolder(account), undefined, 'no such account here');
+  const folder = accountFolder(profileDirectory, fingerprint, 'bob');
+  makeAccountFolder(profileDirectory, folder);
+  const store = await newStore(folder);
+  assert.equal(await forwardToHolder(account), undefined, 'nobody has it open');
+  const lock = hold(t, folder);
+  await lock.serve({
+    ...nothing,
+    proofKey: store.proofKey,
+    onForward: (channel) => channel.onLine((line) => channel.send(line.toUpperCase())),
+  });
+  await assert.rejects(forwardToHolder({ ...account, password: 'another one' }), { code: 'AUTH_FAILED' });
+  const forwarded = await forwardToHolder(account);
+  const answer = new Promise((resolve) => forwarded?.onLine(resolve));
+  forwarded?.send('{"method":"status"}');
+  assert.equal(await answer, '{"METHOD":"STATUS"}');
+  forwarded?.close();
+  await store.close();
 });
