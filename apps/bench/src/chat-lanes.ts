@@ -4,7 +4,7 @@
  */
 import { systemEntropy } from '@securechat/crypto';
 import { control, encodeSubmit, idBytes, idOf } from '@securechat/wire';
-import type { ClientId, GroupId, MailboxSeq, Submit } from '@securechat/wire';
+import type { ClientId, Code, GroupId, MailboxSeq, Submit } from '@securechat/wire';
 import { attach, open } from './account.ts';
 import type { Account, Link, Target } from './account.ts';
 import type { Lane } from './load.ts';
@@ -20,19 +20,23 @@ export async function openChatLanes(
   for (const [sender, receiver] of pairs) opened.push(await openChatLane(target, sender, receiver, bodyBytes));
   return {
     lanes: opened.map(({ lane }) => lane),
-    close: () => opened.forEach(({ links }) => links.forEach((link) => link.close())),
+    close: () => opened.forEach((lane) => lane.close()),
   };
 }
 
 interface ChatLane {
   readonly lane: Lane;
-  readonly links: readonly Link[];
+  close(): void;
 }
 
 async function openChatLane(target: Target, from: Account, to: Account, bodyBytes: number): Promise<ChatLane> {
   let accepted = 0;
   let delivered = 0;
   let done = 0;
+  let closing = false;
+  const onClosed = (code: Code): void => {
+    if (!closing) throw new Error(`a connection under load ended: ${code}`);
+  };
   const lane: Lane = { send: () => undefined, onDone: () => undefined };
   const settle = (): void => {
     while (done < Math.min(accepted, delivered)) {
@@ -42,6 +46,7 @@ async function openChatLane(target: Target, from: Account, to: Account, bodyByte
   };
   const founded = Promise.withResolvers<void>();
   const sender = await open(target, {
+    onClosed,
     onAccepted: () => {
       founded.resolve();
       accepted += 1;
@@ -50,6 +55,7 @@ async function openChatLane(target: Target, from: Account, to: Account, bodyByte
   });
   const acknowledge = cumulativeAck((upTo) => receiver.link.ack(upTo));
   const receiver = await open(target, {
+    onClosed,
     onDeliver: (row) => {
       acknowledge(row.seq);
       if (row.kind !== 'message') return;
@@ -69,7 +75,12 @@ async function openChatLane(target: Target, from: Account, to: Account, bodyByte
   const payload = systemEntropy(bodyBytes);
   let chainNumber = 0;
   lane.send = () => submit({ kind: 'message', epoch: 1, chainNumber: ++chainNumber, payload });
-  return { lane, links: [sender.link, receiver.link] };
+  const close = (): void => {
+    closing = true;
+    sender.link.close();
+    receiver.link.close();
+  };
+  return { lane, close };
 }
 
 /** Numbers and sends. Ids count up, as a client's do, so that the dedupe index of the server grows at its end. */

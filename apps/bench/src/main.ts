@@ -23,7 +23,7 @@ const { values: options } = parseArgs({
   options: {
     seconds: { type: 'string', default: '5' },
     rounds: { type: 'string', default: '3' },
-    pairs: { type: 'string', default: '10' },
+    pairs: { type: 'string', default: '8' },
     'rsa-bits': { type: 'string', default: '3072' },
     json: { type: 'string' },
   },
@@ -41,26 +41,29 @@ const WINDOWS = [1, 32];
 const ATTACH_LANES = 8;
 
 pinLoad();
-const rows = [...(await serverRows()), ...(await startUpRows(rounds, rsaBits))];
-process.stdout.write(`${tableOf(rows)}\n`);
+const [messages, attaches] = await serverRows();
+const startUps = await startUpRows(rounds, rsaBits);
+process.stdout.write(`${[messages, attaches, startUps].map(tableOf).join('\n\n')}\n`);
 if (options.json !== undefined) {
   const report = {
     at: new Date().toISOString(),
     machine: machine(),
     settings: { ...options, bodyBytes: BODY_BYTES },
-    rows,
+    messages,
+    attaches,
+    startUps,
   };
   writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);
 }
 
-function serverRows(): Promise<Row[]> {
+function serverRows(): Promise<readonly [readonly Row[], readonly Row[]]> {
   return withFolder(async (folder) => {
     const server = await startChatServer(folder, rsaBits);
     const relay = await startSubject([join(import.meta.dirname, 'relay.ts')]);
     try {
-      say(`registering ${2 * pairs} accounts`);
-      const accounts = await registerAccounts(targetOf(server, 'ws'), 2 * pairs);
-      return [...(await messageRows(server, relay, accounts)), ...(await attachRows(server, accounts))];
+      say(`registering ${4 * pairs} accounts`);
+      const accounts = await registerAccounts(targetOf(server, 'ws'), 4 * pairs);
+      return [await messageRows(server, relay, accounts), await attachRows(server, accounts)] as const;
     } finally {
       await Promise.all([server.stop(), relay.stop()]);
     }
@@ -69,7 +72,6 @@ function serverRows(): Promise<Row[]> {
 
 /** Every round visits each kind of server once, so that a disturbance of the machine meets all of them. */
 async function messageRows(server: Subject, relay: Subject, accounts: readonly Account[]): Promise<Row[]> {
-  const shifted = [...accounts.slice(1), ...accounts.slice(0, 1)]; // other pairs: a pair founds one conversation
   const chat = (transport: 'ws' | 'tcp', members: readonly Account[]) =>
     openChatLanes(targetOf(server, transport), pairsOf(members), BODY_BYTES);
   const kinds = [
@@ -78,8 +80,8 @@ async function messageRows(server: Subject, relay: Subject, accounts: readonly A
       subject: relay,
       opened: await openRelayLanes(relay.ready['http'] ?? '', pairs, BODY_BYTES),
     },
-    { name: 'durable 1:1, ws', subject: server, opened: await chat('ws', accounts) },
-    { name: 'durable 1:1, tcp', subject: server, opened: await chat('tcp', shifted) },
+    { name: 'durable 1:1, ws', subject: server, opened: await chat('ws', accounts.slice(0, 2 * pairs)) },
+    { name: 'durable 1:1, tcp', subject: server, opened: await chat('tcp', accounts.slice(2 * pairs)) },
   ];
   const runs = new Map<string, LoadResult[]>();
   for (let round = 0; round < rounds; round++) {

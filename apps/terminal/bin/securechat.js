@@ -32,7 +32,10 @@ else handOver();
 function run() {
   dieWithLauncher();
   const cache = cacheDirectory();
-  if (cache !== undefined) module.enableCompileCache(cache);
+  if (cache !== undefined) {
+    module.enableCompileCache(cache);
+    process.env.NODE_COMPILE_CACHE = cache; // for the worker threads
+  }
   void import('../src/main.ts')
     .then((program) => program.main(process.argv.slice(2)))
     .then((code) => {
