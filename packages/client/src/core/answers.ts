@@ -57,6 +57,7 @@ const passing: ReadonlySet<Code> = new Set<Code>([
   'DEVICE_REVOKED',
   'ACCOUNT_DISABLED',
   'VERSION_CONFLICT',
+  'PROFILE_UNWRITABLE',
 ]);
 
 export function isPassing(code: Code): boolean {

@@ -14,7 +14,14 @@ export type Effect =
   | { readonly kind: 'show-connection'; readonly state: ConnectionState; readonly code: Code | undefined }
 
   // Work on a conversation: each is answered by one of the events `sealed`, `seal-failed`, `stale`
-  | { readonly kind: 'encrypt'; readonly user: string; readonly group: GroupId; readonly orders: readonly number[] }
+  | {
+      readonly kind: 'encrypt';
+      readonly user: string;
+      readonly group: GroupId;
+      readonly orders: readonly number[];
+      /** Of the first of them. */
+      readonly chainNumber: number;
+    }
   | {
       readonly kind: 'found';
       readonly user: string;

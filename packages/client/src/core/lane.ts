@@ -12,7 +12,7 @@ import { retryDelayMs } from './backoff.ts';
 import type { Effect } from './effect.ts';
 import type { Item } from './item.ts';
 import { unsealed, withSealedState } from './item.ts';
-import type { Lineage, SlotHolder } from './lineage.ts';
+import type { GroupFacts, Lineage, SlotHolder } from './lineage.ts';
 import { groupOf, sendingGroup, withoutGroup, withState } from './lineage.ts';
 
 /** Messages of one conversation on their way at once. */
@@ -114,10 +114,15 @@ function sealMore(lane: Lane): LaneStep {
   if (group === undefined) return alone ? foundFor(lane, next) : still(lane);
   if (next.kind === 'commit')
     return alone ? work(lane, { kind: 'commit', user, group: group.group, order: next.order }) : still(lane);
-  if (next.onlineOnly)
-    return alone ? work(lane, { kind: 'encrypt', user, group: group.group, orders: [next.order] }) : still(lane);
-  const orders = batch(lane.items, LANE_IN_FLIGHT_MAX - sealed.length);
-  return work(lane, { kind: 'encrypt', user, group: group.group, orders });
+  if (next.onlineOnly && !alone) return still(lane);
+  const orders = next.onlineOnly ? [next.order] : batch(lane.items, LANE_IN_FLIGHT_MAX - sealed.length);
+  return work(lane, { kind: 'encrypt', user, group: group.group, orders, chainNumber: nextChainNumber(lane, group) });
+}
+
+/** One above the highest that the server has, or may get to see. */
+function nextChainNumber(lane: Lane, group: GroupFacts): number {
+  const used = lane.items.map(({ sealed }) => (sealed?.group === group.group ? sealed.chainNumber : 0));
+  return Math.max(group.chainAccepted, ...used) + 1;
 }
 
 function foundFor(lane: Lane, next: Item): LaneStep {

@@ -16,6 +16,8 @@ export interface Noted {
   readonly received: readonly Received[];
   /** How many numbers were skipped just now: a gap to be shown. */
   readonly missing: number;
+  /** False for a number that came before. */
+  readonly fresh: boolean;
 }
 
 export function noteChainNumber(received: readonly Received[], device: DeviceId, chainNumber: number): Noted {
@@ -23,11 +25,12 @@ export function noteChainNumber(received: readonly Received[], device: DeviceId,
   const others = received.filter((one) => one.device !== device);
   if (chainNumber <= known.highest) {
     const missing = known.missing.filter((number) => number !== chainNumber);
-    return { received: [...others, { ...known, missing }], missing: 0 };
+    const fresh = known.missing.includes(chainNumber);
+    return { received: [...others, { ...known, missing }], missing: 0, fresh };
   }
   const skipped = chainNumber - known.highest - 1;
   const kept = Math.min(skipped, MISSING_MAX);
   const numbers = Array.from({ length: kept }, (_, at) => chainNumber - kept + at);
   const missing = [...known.missing, ...numbers].slice(-MISSING_MAX);
-  return { received: [...others, { device, highest: chainNumber, missing }], missing: skipped };
+  return { received: [...others, { device, highest: chainNumber, missing }], missing: skipped, fresh: true };
 }

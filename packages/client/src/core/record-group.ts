@@ -1,19 +1,13 @@
-/**
- * Collection `group`, by group id: the secret state of an MLS group (`GroupRecord`), and beside it, under `<id>/people`,
- * whom it was made with (`PublicAccount` of the peer), which changes seldom and is large.
- */
+/** Collection `group`, by group id: the secret state of an MLS group, and what has been received in it. */
 import type { DeviceId, GroupId } from '@securechat/wire';
 import type { Received } from './order.ts';
-import type { PublicAccount } from './record-contact.ts';
 import {
   readId,
   readMany,
   readOptional,
-  readTexts,
   recordCodec,
   writeId,
   writeOptional,
-  writeTexts,
 } from './record.ts';
 
 export interface GroupRecord {
@@ -56,16 +50,3 @@ export const groupRecord = recordCodec<GroupRecord>(
     ownKeysMs: reader.u64(),
   }),
 );
-
-export const peopleRecord = recordCodec<PublicAccount>(
-  1,
-  (writer, value) => {
-    writer.text16(value.accountJws).text16(value.listJws);
-    writeTexts(writer, value.deviceJws);
-  },
-  (reader) => ({ accountJws: reader.text16(), listJws: reader.text16(), deviceJws: readTexts(reader) }),
-);
-
-export function peopleKey(group: GroupId): string {
-  return `${group}/people`;
-}

@@ -10,6 +10,11 @@ export interface State {
   readonly ownDevice: DeviceId | undefined;
   /** The server knew later submits than this profile at this attach. */
   readonly rolledBack: boolean;
+  /**
+   * The mailbox as it was at attach is still being read. Writing waits for it: what lies there (a new group, a commit)
+   * says where to write, and an old invitation must be read before newer keys make it stale.
+   */
+  readonly reading: boolean;
   /** By user name. */
   readonly lanes: ReadonlyMap<string, Lane>;
 }
@@ -18,12 +23,14 @@ export const emptyState: State = {
   connection: { kind: 'off' },
   ownDevice: undefined,
   rolledBack: false,
+  reading: false,
   lanes: new Map(),
 };
 
 export type Event =
   | Exclude<ConnectionEvent, { kind: 'opened' | 'closed' | 'tick' }>
-  | { readonly kind: 'opened'; readonly rolledBack: boolean }
+  | { readonly kind: 'opened'; readonly rolledBack: boolean; readonly reading: boolean }
+  | { readonly kind: 'caught-up' }
   | { readonly kind: 'closed'; readonly code: Code }
   | { readonly kind: 'tick' }
   /** The profile was opened. */
@@ -45,6 +52,8 @@ export type Event =
       readonly user: string;
       readonly sealed: readonly { readonly order: number; readonly sealed: Sealed }[];
       readonly lineage: Lineage;
+      /** Receipts that had nothing to say any more. */
+      readonly dropped: readonly number[];
     }
   /** `orders`: what it is about; a code that says something about the person concerns all that waits. */
   | {

@@ -72,8 +72,11 @@ function react(state: State, event: Event, moment: Moment): Reaction {
     case 'opened': {
       const lanes = eachLane(state, (lane) => ({ lane: reconnectLane(lane, moment), effects: [] }));
       const opened = connection(lanes.state, { kind: 'opened', nowMs: moment.nowMs });
-      return { ...opened, state: { ...opened.state, rolledBack: event.rolledBack }, touched: 'all' };
+      const { rolledBack, reading } = event;
+      return { ...opened, state: { ...opened.state, rolledBack, reading }, touched: 'all' };
     }
+    case 'caught-up':
+      return { state: { ...state, reading: false }, effects: [], touched: 'all' };
     case 'tick': {
       const ticked = connection(state, { kind: 'tick', nowMs: moment.nowMs });
       if (ticked.state.connection.kind !== 'online') return { ...ticked, touched: 'none' };
@@ -98,7 +101,8 @@ function react(state: State, event: Event, moment: Moment): Reaction {
     case 'sealed':
       return inLane(state, event.user, (lane) => {
         const found = new Map(event.sealed.map(({ order, sealed }) => [order, sealed]));
-        const items = lane.items.map((item) => ({ ...item, sealed: found.get(item.order) ?? item.sealed }));
+        const kept = lane.items.filter(({ order }) => !event.dropped.includes(order));
+        const items = kept.map((item) => ({ ...item, sealed: found.get(item.order) ?? item.sealed }));
         return { lane: withLineage({ ...lane, items, busy: false, lookup: false }, event.lineage), effects: [] };
       });
     case 'seal-failed':
@@ -184,7 +188,7 @@ function eachLane(state: State, change: (lane: Lane) => LaneStep): Step {
 
 function plan(reaction: Reaction, moment: Moment): Step {
   const { state, touched } = reaction;
-  if (state.connection.kind !== 'online') return reaction;
+  if (!mayWrite(state)) return reaction;
   if (touched === 'all') {
     const all = eachLane(state, (lane) => planLane(lane, moment));
     return { state: all.state, effects: [...reaction.effects, ...all.effects] };
@@ -200,7 +204,7 @@ function plan(reaction: Reaction, moment: Moment): Step {
  * of its conversation that was refused.
  */
 function submitEligible(state: State): Step {
-  if (state.connection.kind !== 'online') return { state, effects: [] };
+  if (!mayWrite(state)) return { state, effects: [] };
   const items = [...state.lanes.values()].flatMap(({ items: all }) => all.filter(({ sealed }) => sealed !== undefined));
   let submits = 0;
   let bytes = 0;
@@ -230,6 +234,10 @@ function submitEligible(state: State): Step {
     effects.push({ kind: 'submit', user: item.user, order: item.order, lowestUnresolved });
   }
   return { state: next, effects };
+}
+
+function mayWrite(state: State): boolean {
+  return state.connection.kind === 'online' && !state.reading;
 }
 
 function eligible(lane: Lane): readonly Item[] {

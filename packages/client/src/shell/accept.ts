@@ -1,0 +1,406 @@
+/**
+ * From the mailbox to the screen, one row after the other. Everything a row changes (message or parked row, group state,
+ * cursor) is one commit; then it is shown and acknowledged. What cannot be read yet is parked; what never can be is a
+ * visible gap.
+ */
+import { importRsaPrivate, openerOf, wipe } from '@securechat/crypto';
+import type { SealedOpener } from '@securechat/crypto';
+import { decryptRow, joinDirect, openInvitation } from '@securechat/e2ee';
+import type { DecryptedContent, OpenedInvitation } from '@securechat/e2ee';
+import type { ClientId, Code, Deliver, GroupId, MailboxSeq } from '@securechat/wire';
+import { codeOf, control, decodeMessage, idOf, SecureChatError, toBase64url } from '@securechat/wire';
+import { groupOf } from '../core/lineage.ts';
+import { noteChainNumber } from '../core/order.ts';
+import type { ConversationRecord } from '../core/record-conversation.ts';
+import type { KeyPackageRecord } from '../core/record-key-package.ts';
+import { overdue } from '../core/record-parked.ts';
+import type { LedgerChange } from './ledger.ts';
+import type { OpenAccount } from './open-account.ts';
+import { queueCommit } from './queue.ts';
+import { readContent } from './read-content.ts';
+import { giveUp } from './settle.ts';
+
+/** After a full disk: how long to wait before the same row is tried again. */
+const RETRY_MS = 1_000;
+/** Rows processed between two acknowledgements while more are waiting. */
+const ACK_ROWS = 32;
+
+/** What a row comes to. `after` runs once `changes` and the cursor are on disk. */
+interface Outcome {
+  readonly changes: readonly LedgerChange[];
+  after(): void;
+  /** Cannot be processed yet. */
+  readonly park?: boolean;
+}
+
+const nothing: Outcome = { changes: [], after: () => undefined };
+
+export class Inbox {
+  readonly #account: OpenAccount;
+  readonly #rows: Deliver[] = [];
+  readonly #later: (() => void)[] = [];
+  #running = false;
+  #unacked = 0;
+  /** The last mailbox number of the backlog at attach; undefined once it was read. */
+  #backlogUpTo: number | undefined;
+
+  constructor(account: OpenAccount) {
+    this.#account = account;
+  }
+
+  /** A new link: rows not processed yet come again. */
+  attached(mailboxNext: number): void {
+    this.#rows.length = 0;
+    this.#unacked = 0;
+    this.#backlogUpTo = mailboxNext - 1;
+  }
+
+  /** True while rows that lay in the mailbox at attach are still unread. */
+  get behind(): boolean {
+    return this.#backlogUpTo !== undefined && this.#account.ledger.cursor < this.#backlogUpTo;
+  }
+
+  push(row: Deliver): void {
+    this.#rows.push(row);
+    void this.#run();
+  }
+
+  /** When the row under way is done, after the account has ended. */
+  async idle(): Promise<void> {
+    while (this.#running) await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+
+  /** Runs when every row that is here now has been processed. */
+  afterRows(work: () => void): void {
+    if (!this.#running) work();
+    else this.#later.push(work);
+  }
+
+  /** A commit or a join may have made them readable. Runs between rows. */
+  retryParked(group: GroupId): void {
+    const account = this.#account;
+    const rows = [...account.ledger.parked.values()].filter(({ row }) => row.group === group);
+    if (rows.length === 0) return;
+    rows.sort((a, b) => a.row.seq - b.row.seq);
+    void (async () => {
+      for (const { row } of rows) {
+        if (account.ended() || !account.ledger.parked.has(row.seq)) continue;
+        await this.#inConversation(row, async () => {
+          const outcome = await this.#read(row);
+          if (outcome.park === true) return;
+          await account.ledger.commit([...outcome.changes, { drop: 'parked', key: row.seq }]);
+          outcome.after();
+        });
+      }
+    })().catch(() => undefined);
+  }
+
+  /** Parked rows that waited too long become gaps. */
+  async giveUpParked(): Promise<void> {
+    const { ledger } = this.#account;
+    for (const { row } of overdue([...ledger.parked.values()], this.#account.nowMs())) {
+      await ledger.commit([{ drop: 'parked', key: row.seq }]);
+      this.#gap(row.group, 1, 'UNDECRYPTABLE');
+    }
+  }
+
+  async #run(): Promise<void> {
+    if (this.#running) return;
+    this.#running = true;
+    try {
+      for (let row = this.#rows[0]; row !== undefined && !this.#account.ended(); row = this.#rows[0]) {
+        await this.#store(row);
+        if (this.#rows[0] === row) this.#rows.shift();
+        this.#acknowledge();
+      }
+    } finally {
+      this.#running = false;
+    }
+    for (const work of this.#later.splice(0)) work();
+  }
+
+  /** Until it is on disk: a full disk delays everything behind it, and loses nothing. */
+  async #store(row: Deliver): Promise<void> {
+    for (;;) {
+      try {
+        await this.#accept(row);
+        return;
+      } catch (error) {
+        if (this.#account.ended()) return;
+        if (!(error instanceof SecureChatError) || error.code !== 'PROFILE_UNWRITABLE') {
+          // A bug of ours, or damage: the row must not stop all that come after it.
+          await this.#skip(row).catch(() => undefined);
+          return;
+        }
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      }
+    }
+  }
+
+  async #accept(row: Deliver): Promise<void> {
+    const { ledger } = this.#account;
+    if (row.seq <= ledger.cursor) return;
+    const missing = row.seq - ledger.cursor - 1;
+    const outcome = await this.#inConversation(row, async () => {
+      const read = await this.#read(row);
+      const parked: LedgerChange[] =
+        read.park === true ? [{ put: 'parked', value: { row, parkedMs: this.#account.nowMs() } }] : [];
+      await ledger.commit([...read.changes, ...parked, { put: 'cursor', value: row.seq }]);
+      read.after();
+      return read;
+    });
+    if (missing > 0) this.#gap(undefined, missing, 'GAP');
+    if (outcome.park === true) await this.giveUpParked();
+  }
+
+  async #skip(row: Deliver): Promise<void> {
+    if (row.seq <= this.#account.ledger.cursor) return;
+    await this.#account.ledger.commit([{ put: 'cursor', value: row.seq }]);
+    this.#gap(row.group, 1, 'UNDECRYPTABLE');
+  }
+
+  #acknowledge(): void {
+    this.#unacked += 1;
+    const caughtUp = this.#backlogUpTo !== undefined && !this.behind;
+    if (this.#rows.length === 0 || this.#unacked >= ACK_ROWS || caughtUp) {
+      this.#unacked = 0;
+      this.#account.link()?.ack(this.#account.ledger.cursor as MailboxSeq);
+    }
+    if (caughtUp) {
+      this.#backlogUpTo = undefined;
+      this.#account.dispatch({ kind: 'caught-up' });
+    }
+  }
+
+  /** The queue of the conversation that a row belongs to, as far as that is known before opening it. */
+  #inConversation<T>(row: Deliver, work: () => Promise<T>): Promise<T> {
+    const user = this.#account.ledger.userOfGroup(row.group);
+    // An invitation names its conversation inside: it enters the queue itself.
+    if (user === undefined || row.kind === 'invitation') return work();
+    return this.#account.serial.run(user, work);
+  }
+
+  #read(row: Deliver): Promise<Outcome> {
+    switch (row.kind) {
+      case 'message':
+      case 'commit':
+        return this.#readInGroup(row);
+      case 'invitation':
+        return this.#readInvitation(row);
+      case 'bounce':
+        return this.#readBounce(row);
+      case 'resync':
+        return this.#readMissing(row, 'RESYNC_REQUIRED');
+      case 'expired':
+        return this.#readMissing(row, 'EXPIRED');
+    }
+  }
+
+  async #readInGroup(row: Deliver): Promise<Outcome> {
+    const account = this.#account;
+    const { ledger } = account;
+    const user = ledger.userOfGroup(row.group);
+    // Its invitation may still come.
+    if (user === undefined) return { ...nothing, park: true };
+    const record = await ledger.group(row.group);
+    const contact = ledger.contacts.get(user);
+    if (record === undefined || contact === undefined) return this.#unreadable(row);
+    const me = await account.people.me();
+    const people = [me.person, await account.people.bundle(contact)];
+    const result = await decryptRow({
+      engine: account.mls,
+      me,
+      group: row.group,
+      state: record.state,
+      entropy: account.entropy,
+      row: row.kind === 'commit' ? 'commit' : 'message',
+      ciphertext: row.kind === 'commit' ? decodeMessage(control.Commit, row.payload).commit : row.payload,
+      people,
+      nowMs: account.nowMs(),
+    });
+    if (result.kind === 'refused') {
+      if (result.park) return { ...nothing, park: true };
+      // Seen before: nothing is missing.
+      return result.reason === 'replayed' || result.reason === 'own' ? nothing : this.#unreadable(row);
+    }
+    const conversation = ledger.conversation(user);
+    if (result.kind === 'commit') {
+      const lineage = conversation.lineage.map((facts) =>
+        facts.group === row.group ? { ...facts, epoch: result.epoch } : facts,
+      );
+      const spent = record.pending === undefined ? result.wipe : [...result.wipe, record.pending];
+      return {
+        changes: [
+          { put: 'group', value: { ...record, state: result.state, pending: undefined } },
+          { put: 'conversation', value: { ...conversation, lineage } },
+        ],
+        after: () => {
+          wipe(...spent);
+          account.dispatch({ kind: 'lineage', user, lineage });
+          this.retryParked(row.group);
+        },
+      };
+    }
+    const { device } = result.author;
+    const noted = noteChainNumber(record.received, device, result.content.chainNumber);
+    const read = await this.#readContent(user, conversation, result, noted.fresh);
+    return {
+      changes: [{ put: 'group', value: { ...record, state: result.state, received: noted.received } }, ...read.changes],
+      after: () => {
+        wipe(...result.wipe);
+        if (noted.missing > 0) this.#gap(row.group, noted.missing, 'GAP');
+        read.after();
+      },
+    };
+  }
+
+  #readContent(
+    user: string,
+    conversation: ConversationRecord,
+    decrypted: DecryptedContent,
+    fresh: boolean,
+  ): Promise<Outcome> {
+    const { account: author } = decrypted.author;
+    // In a direct conversation a content of ours comes from another device of this account.
+    if (author === this.#account.ledger.account.account) return Promise.resolve(nothing);
+    return readContent(this.#account, user, conversation, { content: decrypted.content, fresh });
+  }
+
+  async #readInvitation(row: Deliver): Promise<Outcome> {
+    const account = this.#account;
+    const { account: invitee, server, sealing } = account.ledger.account;
+    const opened = await openInvitation({
+      sealed: row.payload,
+      group: row.group,
+      invitee,
+      openers: [openerFrom(sealing)],
+      server,
+      nowMs: account.nowMs(),
+      entropy: account.entropy,
+    });
+    if (opened.kind === 'refused') return this.#unreadable(row);
+    const user = opened.inviter.account.username;
+    return account.serial.run(user, async () => {
+      const outcome = await this.#join(row, user, opened);
+      // The commit belongs into the queue of the conversation: nothing may change it in between.
+      await account.ledger.commit([...outcome.changes, ...this.#cursorAt(row)]);
+      outcome.after();
+      return nothing;
+    });
+  }
+
+  async #join(row: Deliver, user: string, opened: OpenedInvitation): Promise<Outcome> {
+    const account = this.#account;
+    const { ledger, mls } = account;
+    const conversation = ledger.conversation(user);
+    if (groupOf(conversation.lineage, row.group) !== undefined) return nothing;
+    const adopted = await account.people.adopt(account, opened.inviter).catch((error: unknown) => {
+      if (error instanceof SecureChatError && error.code === 'CERTIFICATE_REJECTED') return undefined;
+      throw error;
+    });
+    const keys = this.#keyPackageFor(mls.welcomedReferences(opened.welcome) ?? []);
+    if (adopted === undefined || keys === undefined) {
+      wipe(...opened.wipe);
+      return this.#unreadable(row);
+    }
+    const me = await account.people.me();
+    const inviter = opened.inviter;
+    const { keyPackage, secrets } = keys;
+    const { nowMs, entropy } = { nowMs: account.nowMs(), entropy: account.entropy };
+    const joined = await joinDirect({
+      engine: mls,
+      me,
+      invitation: opened,
+      inviter,
+      keyPackage,
+      secrets: secrets.slice(),
+      nowMs,
+      entropy,
+    });
+    if (joined.kind === 'refused') {
+      wipe(...opened.wipe);
+      return this.#unreadable(row);
+    }
+    const { group, generation, epoch } = joined;
+    // What adopting changed in the chain of groups counts.
+    const changed = adopted.changes.find((change) => 'put' in change && change.put === 'conversation');
+    const base = changed !== undefined && 'put' in changed && changed.put === 'conversation' ? changed.value : conversation;
+    const facts = {
+      group,
+      generation,
+      ownSequence: me.person.account.sequence,
+      peerSequence: inviter.account.sequence,
+      epoch,
+      chainAccepted: 0,
+      state: 'live',
+    } as const;
+    const value = { ...base, lineage: [...base.lineage, facts] };
+    const { lastResort } = keys;
+    return {
+      changes: [
+        ...adopted.changes,
+        { put: 'group', value: { group, user, state: joined.state, pending: undefined, received: [], ownKeysMs: nowMs } },
+        { put: 'conversation', value },
+        ...(lastResort ? [] : [{ drop: 'keyPackage', value: keys } as const]),
+      ],
+      after: () => {
+        wipe(...joined.wipe);
+        if (!lastResort) wipe(keys.secrets);
+        adopted.after();
+        account.dispatch({ kind: 'lineage', user, lineage: value.lineage });
+        this.retryParked(group);
+        // A last-resort package serves many: its keys are renewed before anything is written.
+        if (lastResort) void account.serial.run(user, () => queueCommit(account, user)).catch(() => undefined);
+      },
+    };
+  }
+
+  #keyPackageFor(references: readonly Uint8Array[]): KeyPackageRecord | undefined {
+    for (const reference of references) {
+      const record = this.#account.ledger.keyPackages.get(toBase64url(reference));
+      if (record !== undefined) return record;
+    }
+    return undefined;
+  }
+
+  async #readBounce(row: Deliver): Promise<Outcome> {
+    const { id, code } = decodeMessage(control.Bounce, row.payload);
+    const account = this.#account;
+    const sent = account.ledger.outboxBySubmit(idOf<ClientId>(id));
+    if (sent === undefined) return nothing;
+    const done = await this.#serially(sent.user, row, async () => {
+      await giveUp(account, sent, codeOf(code), this.#cursorAt(row));
+      return nothing;
+    });
+    return done;
+  }
+
+  async #readMissing(row: Deliver, code: Code): Promise<Outcome> {
+    const { count } = decodeMessage(control.Missing, row.payload);
+    return { changes: [], after: () => this.#gap(row.group, count, code) };
+  }
+
+  #serially<T>(user: string, row: Deliver, work: () => Promise<T>): Promise<T> {
+    // Already in the queue of this conversation where the row named its group.
+    const held = row.kind !== 'invitation' && this.#account.ledger.userOfGroup(row.group) === user;
+    return held ? work() : this.#account.serial.run(user, work);
+  }
+
+  /** Only forward: a parked row that is read now is older than the cursor. */
+  #cursorAt(row: Deliver): LedgerChange[] {
+    return row.seq > this.#account.ledger.cursor ? [{ put: 'cursor', value: row.seq }] : [];
+  }
+
+  #unreadable(row: Deliver): Outcome {
+    return { changes: [], after: () => this.#gap(row.group, 1, 'UNDECRYPTABLE') };
+  }
+
+  #gap(group: GroupId | undefined, missing: number, code: Code): void {
+    const user = group === undefined ? undefined : this.#account.ledger.userOfGroup(group);
+    this.#account.emit({ kind: 'gap', conversation: user === undefined ? '' : `@${user}`, missing, code });
+  }
+}
+
+function openerFrom(pkcs8: Uint8Array): SealedOpener {
+  return openerOf(importRsaPrivate('sealing', pkcs8.slice()));
+}

@@ -1,0 +1,79 @@
+/** Key packages: enough of them at the server that others can write first. Private halves are stored before they go out. */
+import { createKeyPackages } from '@securechat/e2ee';
+import { limits, toBase64url } from '@securechat/wire';
+import type { KeyPackageRecord } from '../core/record-key-package.ts';
+import type { LedgerChange } from './ledger.ts';
+import type { OpenAccount } from './open-account.ts';
+import { linkOf } from './open-account.ts';
+import { requestPatiently } from './patient.ts';
+
+const WANTED = 20;
+const REFILL_BELOW = 10;
+const DAY_MS = 24 * 60 * 60 * 1000;
+/** A last-resort package is used many times: a fresh one each month. */
+const LAST_RESORT_MS = 30 * DAY_MS;
+
+const NONE = new Uint8Array(0);
+
+/** Publishes what is missing. `left`: one-time packages at the server. */
+export async function replenish(account: OpenAccount, left: number, lastResortStored: boolean): Promise<void> {
+  // One at a time: two refills at once would make twice as many.
+  await account.serial.run('key packages', async () => {
+    const nowMs = account.nowMs();
+    await prune(account, nowMs);
+    const kept = [...account.ledger.keyPackages.values()];
+    const unpublished = kept.filter((one) => !one.published && !one.lastResort);
+    const wanted = left < REFILL_BELOW ? Math.max(0, WANTED - left - unpublished.length) : 0;
+    const fresh = kept.some((one) => one.lastResort && one.published && nowMs - one.madeMs < LAST_RESORT_MS);
+    const waiting = kept.filter((one) => one.lastResort && !one.published);
+    const lastResort = lastResortStored && fresh ? [] : waiting.length > 0 ? waiting : await make(account, 1, true);
+    const oneTime = [...unpublished, ...(await make(account, wanted, false))];
+    await publish(account, oneTime, lastResort[0]);
+  });
+}
+
+async function make(account: OpenAccount, count: number, lastResort: boolean): Promise<readonly KeyPackageRecord[]> {
+  if (count === 0) return [];
+  const { mls: engine, entropy, ledger } = account;
+  const madeMs = account.nowMs();
+  const own = await account.people.me();
+  const made = await createKeyPackages({ engine, own, count, nowMs: madeMs, entropy });
+  const records = made.map((one) => ({ ...one, lastResort, published: false, madeMs }));
+  await ledger.commit(records.map((value): LedgerChange => ({ put: 'keyPackage', value })));
+  return records;
+}
+
+async function publish(
+  account: OpenAccount,
+  oneTime: readonly KeyPackageRecord[],
+  lastResort: KeyPackageRecord | undefined,
+): Promise<void> {
+  // The last-resort package takes one place of the first request.
+  const first = limits.keyPackagesPerRequestMax.value - 1;
+  const batches = [oneTime.slice(0, first)];
+  for (let at = first; at < oneTime.length; at += limits.keyPackagesPerRequestMax.value)
+    batches.push(oneTime.slice(at, at + limits.keyPackagesPerRequestMax.value));
+  for (const [index, batch] of batches.entries()) {
+    const last = index === 0 ? lastResort : undefined;
+    if (batch.length === 0 && last === undefined) continue;
+    await requestPatiently(linkOf(account), 'putKeyPackages', {
+      oneTime: batch.map(({ keyPackage }) => keyPackage),
+      lastResort: last?.keyPackage ?? NONE,
+    });
+    const sent = last === undefined ? batch : [...batch, last];
+    await account.ledger.commit(
+      sent
+        // One may have been used and dropped in the meantime.
+        .filter(({ reference }) => account.ledger.keyPackages.has(toBase64url(reference)))
+        .map((value): LedgerChange => ({ put: 'keyPackage', value: { ...value, published: true } })),
+    );
+  }
+}
+
+/** Packages whose lifetime is over open nothing any more. */
+async function prune(account: OpenAccount, nowMs: number): Promise<void> {
+  const over = [...account.ledger.keyPackages.values()].filter(
+    ({ madeMs }) => nowMs - madeMs > limits.keyPackageMsMax.value,
+  );
+  if (over.length > 0) await account.ledger.commit(over.map((value): LedgerChange => ({ drop: 'keyPackage', value })));
+}

@@ -1,0 +1,130 @@
+/** What an attach brings: numbers compared with ours, then the chores that wait for a connection. */
+import { importRsaPrivate, openerOf, openSealed } from '@securechat/crypto';
+import type { AccountId, control } from '@securechat/wire';
+import { idBytes, idOf, SecureChatError } from '@securechat/wire';
+import type { LedgerChange } from './ledger.ts';
+import { replenish } from './key-packages.ts';
+import type { Link } from './link-port.ts';
+import type { OpenAccount } from './open-account.ts';
+import { linkOf } from './open-account.ts';
+import { queueCommit } from './queue.ts';
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+/** Everybody renews their keys within 7 days; a day early, because not everybody is here every day. */
+const OWN_KEYS_MS = 6 * DAY_MS;
+/** An accepted row that no receipt ever came for: the server has dropped the message by then. */
+const ACCEPTED_KEPT_MS = 35 * DAY_MS;
+const WATCHED_MAX = 1000;
+
+export interface AttachedOver {
+  readonly answer: control.Attached;
+  /** The server knew later submits than this profile: it is an old copy of itself. */
+  readonly rolledBack: boolean;
+}
+
+/** Attaches, and stores what the server's numbers say about ours before anything is sent under them. */
+export async function attachOver(account: OpenAccount, link: Link): Promise<AttachedOver> {
+  const { ledger, entropy } = account;
+  const { account: id, device, signing, sealing } = ledger.account;
+  const key = importRsaPrivate('sealing', sealing);
+  const answer = await link.attach({
+    account: id,
+    device,
+    signingSeed: signing,
+    openSealed: (sealed, context) =>
+      openSealed({ openers: [openerOf(key)], purpose: 'attach', context, sealed, entropy }),
+    storedUpTo: ledger.cursor,
+    submitNumberHighest: ledger.counters.submitNumber,
+  });
+  const rolledBack = answer.submitNumberHighest > ledger.counters.submitNumber;
+  if (rolledBack) await leaveAllGroups(account, answer.submitNumberHighest);
+  // A server that was put back to an older state numbers on from there: what it will send has not been seen.
+  if (answer.mailboxNext - 1 < ledger.cursor) await ledger.commit([{ put: 'cursor', value: answer.mailboxNext - 1 }]);
+  return { answer, rolledBack };
+}
+
+/**
+ * Keys of the old copy's groups were used for other messages since: nothing is ever encrypted under them again. Each
+ * conversation goes on in a successor.
+ */
+async function leaveAllGroups(account: OpenAccount, submitNumber: number): Promise<void> {
+  const { ledger } = account;
+  ledger.raise('submitNumber', submitNumber);
+  for (const user of ledger.conversations.keys())
+    await account.serial.run(user, async () => {
+      const conversation = ledger.conversation(user);
+      const lineage = conversation.lineage.map((facts) =>
+        facts.state === 'live' ? { ...facts, state: 'dead' as const } : facts,
+      );
+      await ledger.commit([{ put: 'conversation', value: { ...conversation, lineage } }]);
+      account.dispatch({ kind: 'lineage', user, lineage });
+    });
+  await ledger.commit([]);
+}
+
+/** Each chore for itself: one that fails is done at the next attach. */
+export async function afterAttach(account: OpenAccount, attached: control.Attached): Promise<void> {
+  const chores: (() => Promise<void>)[] = [
+    () => replenish(account, attached.keyPackagesLeft, attached.lastResortStored),
+    () => storeVault(account, attached.vaultVersion),
+    () => mirrorBlocks(account),
+    () => watchPresence(account),
+    () => renewOldKeys(account),
+    () => forgetOldRows(account),
+    () => account.inbox.giveUpParked(),
+    () => account.transfers.resume(),
+  ];
+  account.receipts.resume();
+  for (const chore of chores) {
+    if (account.ended()) return;
+    await chore().catch(() => undefined);
+  }
+}
+
+/** The vault made at registration, if the power failed before the server had it. */
+async function storeVault(account: OpenAccount, version: number): Promise<void> {
+  const { ledger } = account;
+  const record = ledger.account;
+  if (record.vault.length === 0) return;
+  if (version === 0) await linkOf(account).request('putVault', { vault: record.vault, version });
+  await ledger.commit([{ put: 'account', value: { ...record, stage: 'registered', vault: new Uint8Array(0) } }]);
+}
+
+/** Our own block list as the server holds it. */
+async function mirrorBlocks(account: OpenAccount): Promise<void> {
+  const answer = await linkOf(account).request('listBlocks', {});
+  if (answer.$case !== 'blocks') throw new SecureChatError('MALFORMED');
+  const blocked = new Set(answer.value.accounts.map((one) => idOf<AccountId>(one.account)));
+  for (const user of account.ledger.contacts.keys())
+    await account.serial.run(user, async () => {
+      const contact = account.ledger.contacts.get(user);
+      if (contact === undefined || contact.blocked === blocked.has(contact.account)) return;
+      const value = { ...contact, blocked: !contact.blocked };
+      await account.ledger.commit([{ put: 'contact', value }]);
+    });
+}
+
+export async function watchPresence(account: OpenAccount): Promise<void> {
+  const contacts = [...account.ledger.contacts.values()].filter(({ blocked }) => !blocked).slice(0, WATCHED_MAX);
+  if (contacts.length === 0) return;
+  await linkOf(account).request('watchPresence', { accounts: contacts.map((one) => idBytes(one.account)) });
+}
+
+async function renewOldKeys(account: OpenAccount): Promise<void> {
+  const before = account.nowMs() - OWN_KEYS_MS;
+  for (const [user, { lineage }] of account.ledger.conversations) {
+    const live = lineage.find(({ state }) => state === 'live');
+    if (live === undefined) continue;
+    const record = await account.ledger.group(live.group);
+    if (record === undefined || record.ownKeysMs > before) continue;
+    const waiting = [...account.ledger.outbox.values()].some((row) => row.user === user && row.kind === 'commit');
+    if (!waiting) await account.serial.run(user, () => queueCommit(account, user));
+  }
+}
+
+async function forgetOldRows(account: OpenAccount): Promise<void> {
+  const before = account.nowMs() - ACCEPTED_KEPT_MS;
+  const old = [...account.ledger.outbox.values()].filter((row) => row.acceptedMs > 0 && row.acceptedMs < before);
+  if (old.length > 0)
+    await account.ledger.commit(old.map(({ order }): LedgerChange => ({ drop: 'outbox', key: order })));
+}

@@ -1,0 +1,119 @@
+/** What the server's answers change on disk: accepted, given up, bounced. Under the conversation's serial queue. */
+import { wipe } from '@securechat/crypto';
+import type { Code, MessageId, Presence } from '@securechat/wire';
+import type { MessageState } from '../api.ts';
+import type { Effect } from '../core/effect.ts';
+import type { Lineage } from '../core/lineage.ts';
+import { advances } from '../core/record-message.ts';
+import type { OutboxRecord } from '../core/record-outbox.ts';
+import type { LedgerChange } from './ledger.ts';
+import type { OpenAccount } from './open-account.ts';
+
+const none = new Uint8Array(0);
+
+/** Accepted: the group's state that came with it counts from now on; a message is `sent`. */
+export async function settleItem(
+  account: OpenAccount,
+  { user, order }: Extract<Effect, { kind: 'settle' }>,
+  presence: Presence,
+): Promise<void> {
+  await account.serial.run(user, async () => {
+    const { ledger } = account;
+    const row = ledger.outbox.get(order);
+    const conversation = ledger.conversation(user);
+    if (row?.sealed === undefined) {
+      account.dispatch({ kind: 'settled', user, order, lineage: conversation.lineage });
+      return;
+    }
+    const { sealed } = row;
+    const kept = row.kind === 'message' || row.kind === 'file';
+    const closed = { ...row, draft: none, sealed: { ...sealed, payload: none }, acceptedMs: account.nowMs() };
+    const changes: LedgerChange[] = [kept ? { put: 'outbox', value: closed } : { drop: 'outbox', key: order }];
+    let lineage: Lineage = conversation.lineage.map((facts) =>
+      facts.group === sealed.group
+        ? {
+            ...facts,
+            chainAccepted: Math.max(facts.chainAccepted, sealed.chainNumber),
+            ...(sealed.kind === 'found' && facts.state === 'founding' && { state: 'live' as const }),
+          }
+        : facts,
+    );
+    const spent: Uint8Array[] = [];
+    if (sealed.kind === 'commit') {
+      const record = await ledger.group(sealed.group);
+      if (record?.pending !== undefined) {
+        const merged = account.mls.mergeOwn({ state: record.state, pending: record.pending });
+        const ownKeysMs = account.nowMs();
+        changes.push({ put: 'group', value: { ...record, state: merged.state, pending: undefined, ownKeysMs } });
+        lineage = lineage.map((facts) =>
+          facts.group === sealed.group ? { ...facts, epoch: merged.epoch } : facts,
+        );
+        spent.push(...merged.wipe);
+      }
+    }
+    const told = row.kind === 'message' ? await stateChange(account, user, row.message, 'sent') : undefined;
+    if (told !== undefined) changes.push(...told.changes);
+    const lastMs = row.kind === 'message' ? account.nowMs() : conversation.lastMs;
+    const contact = ledger.contacts.get(user);
+    if (kept && contact?.written === false) changes.push({ put: 'contact', value: { ...contact, written: true } });
+    await ledger.commit([...changes, { put: 'conversation', value: { ...conversation, lineage, lastMs } }]);
+    wipe(...spent, sealed.payload);
+    told?.after();
+    account.answer(order, { kind: 'sent', presence });
+    account.dispatch({ kind: 'settled', user, order, lineage });
+    if (sealed.kind === 'commit') account.inbox.retryParked(sealed.group);
+  });
+}
+
+/** Given up: the message is `failed` with the code, a file step ends its transfer. */
+export async function failItem(
+  account: OpenAccount,
+  { user, order, code }: Extract<Effect, { kind: 'fail' }>,
+): Promise<void> {
+  await account.serial.run(user, async () => {
+    const row = account.ledger.outbox.get(order);
+    if (row !== undefined) await giveUp(account, row, code);
+    account.answer(order, { kind: 'failed', code });
+  });
+}
+
+/** The row and what hangs on it. In the serial queue of its user. */
+export async function giveUp(
+  account: OpenAccount,
+  row: OutboxRecord,
+  code: Code,
+  more: readonly LedgerChange[] = [],
+): Promise<void> {
+  const told = row.kind === 'message' ? await stateChange(account, row.user, row.message, 'failed', code) : undefined;
+  const ended = row.transfer === undefined ? undefined : account.transfers.stepFailed(row.transfer, code);
+  await account.ledger.commit([
+    { drop: 'outbox', key: row.order },
+    ...(told?.changes ?? []),
+    ...(ended?.changes ?? []),
+    ...more,
+  ]);
+  told?.after();
+  ended?.after();
+}
+
+export interface StateChange {
+  readonly changes: readonly LedgerChange[];
+  after(): void;
+}
+
+/** A new state of an own message, where it is one step on; undefined where nothing changes. */
+export async function stateChange(
+  account: OpenAccount,
+  user: string,
+  id: MessageId,
+  state: MessageState,
+  code?: Code,
+): Promise<StateChange | undefined> {
+  const record = await account.ledger.message(user, id);
+  if (record === undefined || !record.own || !advances(record.state, state)) return undefined;
+  return {
+    changes: [{ put: 'message', user, value: { ...record, state, code } }],
+    after: () =>
+      account.emit({ kind: 'state', id, conversation: `@${user}`, state, ...(code !== undefined && { code }) }),
+  };
+}
