@@ -52,7 +52,8 @@ async function answer(socket: Socket, parts: AdminParts, log: Log): Promise<void
 async function readAll(socket: Socket): Promise<string> {
   const pieces: Buffer[] = [];
   let bytes = 0;
-  for await (const piece of socket as AsyncIterable<Buffer>) {
+  // Reading to the end must not close the half that answers.
+  for await (const piece of socket.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     pieces.push(piece);
     bytes += piece.length;
     if (bytes > REQUEST_BYTES_MAX) throw new SecureChatError('TOO_LARGE');

@@ -1,0 +1,95 @@
+/** Servers for tests: a folder of their own, free ports, small keys, log lines kept. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { LimitName } from '@securechat/wire';
+import { defaultLimits } from '@securechat/wire';
+import type { RunningServer, ServerConfig, ServerSurroundings } from '@securechat/server';
+import { adminInvite, loadConfig, runServer } from '@securechat/server';
+import { TestClient } from './client.ts';
+import type { ConnectOptions } from './client.ts';
+import type { Person, PersonOptions } from './people.ts';
+import { makePerson } from './people.ts';
+
+export interface Stand {
+  readonly folder: string;
+  readonly config: ServerConfig;
+  readonly logLines: string[];
+  server: RunningServer;
+  url(transport: 'ws' | 'tcp'): string;
+  connect(transport?: 'ws' | 'tcp', options?: ConnectOptions): Promise<TestClient>;
+  /** Registers on a connection of its own; not attached. */
+  register(username: string, more?: Partial<PersonOptions>): Promise<Person>;
+  /** A fresh connection with the device attached. */
+  attach(person: Person, transport?: 'ws' | 'tcp', storedUpTo?: number): Promise<TestClient>;
+  restart(change?: Partial<ServerConfig>): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface StandOptions {
+  readonly flags?: Readonly<Record<string, string | boolean | readonly string[]>>;
+  readonly limits?: Partial<Record<LimitName, number>>;
+  readonly surroundings?: ServerSurroundings;
+  readonly config?: Partial<ServerConfig>;
+}
+
+/** Limits under which many tests in a row do not wait for each other. */
+const roomy: Partial<Record<LimitName, number>> = {
+  connectsPerAddressPerSecond: 10_000,
+  connectsPerAddressBurst: 10_000,
+  connectionsPerAddressMax: 1000,
+  unauthenticatedPerAddressMax: 200,
+  loginsPerAddressBurst: 1000,
+  loginsPerAddressPerMinute: 60_000,
+  // No test waits for the disk of the machine it runs on.
+  diskFreeBytesMin: 0,
+};
+
+export async function makeStand(options: StandOptions = {}): Promise<Stand> {
+  const folder = mkdtempSync(join(tmpdir(), 'securechat-server-'));
+  const data = join(folder, 'data');
+  const flags = { data, listen: '127.0.0.1:0', listenTcp: '127.0.0.1:0', rsaBits: '2048', logLevel: 'debug' };
+  const loaded = loadConfig({ flags: { ...flags, ...options.flags }, env: {}, home: folder });
+  const config = { ...loaded, ...options.config, limits: { ...defaultLimits, ...roomy, ...options.limits } };
+  const logLines: string[] = [];
+  const surroundings = { logSink: { write: (line: string) => void logLines.push(line) }, ...options.surroundings };
+  const stand: Stand = {
+    folder,
+    config,
+    logLines,
+    server: await runServer(config, surroundings),
+    url: (transport) => (transport === 'ws' ? stand.server.ready.http.replace(/^http/, 'ws') : stand.server.ready.tcp),
+    connect: (transport = 'tcp', connectOptions) => TestClient.connect(stand.url(transport), connectOptions),
+    async register(username, more = {}) {
+      const person = await makePerson({ username, server: stand.server.ready.fingerprint, ...more });
+      const client = await stand.connect();
+      const { code } = await adminInvite(data);
+      await client.register(person, { invite: code });
+      client.close();
+      return person;
+    },
+    async attach(person, transport = 'tcp', storedUpTo = 0) {
+      const client = await stand.connect(transport);
+      await client.attach(person, { storedUpTo });
+      return client;
+    },
+    async restart(change = {}) {
+      await stand.server.close();
+      stand.server = await runServer({ ...config, ...change }, surroundings);
+    },
+    async stop() {
+      await stand.server.close();
+      rmSync(folder, { recursive: true });
+    },
+  };
+  return stand;
+}
+
+/** Resolves true when it became so within the time. */
+export async function until(holds: () => boolean | Promise<boolean>, ms = 3000): Promise<boolean> {
+  for (const end = performance.now() + ms; performance.now() < end;) {
+    if (await holds()) return true;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  return holds();
+}
