@@ -11,15 +11,19 @@ import {
   createProposal,
   decodeMlsMessage,
   encodeMlsMessage,
+  generateKeyPackageWithKey,
   getCiphersuiteFromName,
+  joinGroupExternal,
 } from 'ts-mls';
 import { ed25519, signDeviceCertificate } from '@securechat/crypto';
 import type { GroupId } from '@securechat/wire';
 import { ByteWriter, defaultLimits, idBytes } from '@securechat/wire';
+import { sealCapsule } from '../src/capsule.ts';
 import { encodeContent } from '../src/content.ts';
 import { credentialOf, encodeCredential } from '../src/credential.ts';
 import { encodeDirectContext } from '../src/group-context.ts';
 import { decryptRow, encryptContent, openCapsule, ownDevice, renewLeaf } from '../src/index.ts';
+import { createInviteSecret, sealInvitation } from '../src/invitation.ts';
 import { pad } from '../src/padding.ts';
 import { suiteOf } from '../src/ts-mls/provider.ts';
 import { configOf, CONTEXT_EXTENSION, openState } from '../src/ts-mls/state.ts';
@@ -173,7 +177,55 @@ test('a self-update is refused once the device is no longer listed; its messages
   assert.equal(result.author.listed, false);
 });
 
+test('a commit with a wrong confirmation tag is refused', async () => {
+  const state = inside();
+  const confirmationTag = state.confirmationTag.map((byte) => byte ^ 1);
+  await refusedAs('bad-signature', await committed([], { ...state, confirmationTag }), 'commit');
+});
+
+test('an external commit of a stranger who got hold of GroupInfo is refused', async () => {
+  const { aliceState: state } = talk;
+  const bytes = await engine.exportGroupInfo({ state, signing: alice.device.signing, entropy });
+  const info = decodeMlsMessage(bytes, 0)?.[0];
+  assert.ok(info?.wireformat === 'mls_group_info');
+  const { signing, certificate } = mallory.device;
+  const { publicPackage, privatePackage } = await generateKeyPackageWithKey(
+    { credentialType: 'basic', identity: encodeCredential(credentialOf(mallory.device)) },
+    {
+      versions: ['mls10'],
+      ciphersuites: [suite.name],
+      extensions: [CONTEXT_EXTENSION],
+      proposals: [],
+      credentials: ['basic'],
+    },
+    { notBefore: 0n, notAfter: BigInt(nowMs) },
+    [],
+    { signKey: signing, publicKey: certificate.signing },
+    suite,
+  );
+  const config = configOf(everybody);
+  const { groupInfo } = info;
+  const joined = await joinGroupExternal(groupInfo, publicPackage, privatePackage, false, suite, undefined, config);
+  const { publicMessage } = joined;
+  const commit = encodeMlsMessage({ version: 'mls10', wireformat: 'mls_public_message', publicMessage });
+  await refusedAs('malformed', commit, 'commit');
+});
+
 // ---- rows ----
+
+test('a generation a million ahead is refused at once', async () => {
+  const state = inside();
+  const secretTree = state.secretTree.map((node) => ({
+    ...node,
+    application: { ...node.application, generation: 1_000_000 },
+  }));
+  const made = await createApplicationMessage({ ...state, secretTree }, new Uint8Array(256), suite, new Uint8Array(24));
+  const { privateMessage } = made;
+  const bytes = encodeMlsMessage({ version: 'mls10', wireformat: 'mls_private_message', privateMessage });
+  const start = performance.now();
+  await refusedAs('too-far-ahead', bytes, 'message');
+  assert.ok(performance.now() - start < 50);
+});
 
 async function sent(plaintext: Uint8Array, aad: Uint8Array): Promise<Uint8Array> {
   const made = await createApplicationMessage(inside(), plaintext, suite, aad);
@@ -245,4 +297,36 @@ test('the capsule of a renewal opens for every member device and recovery key, f
   assert.equal(await openCapsule({ sealed, group, epoch: epoch + 1, openers, entropy }), undefined);
   assert.equal(await openCapsule({ sealed, group: id<GroupId>(), epoch, openers, entropy }), undefined);
   assert.equal(await openCapsule({ sealed, group, epoch, openers: openersOf(mallory), entropy }), undefined);
+});
+
+test('a capsule of capsuleBytesMax is sealed, one byte more is TOO_LARGE', () => {
+  const { group, people } = talk;
+  const seal = (bytes: number) => sealCapsule({ groupInfo: new Uint8Array(bytes), group, epoch: 1, people, entropy });
+  const around = defaultLimits.capsuleBytesMax - seal(0).length;
+  assert.equal(seal(around).length, defaultLimits.capsuleBytesMax);
+  assert.throws(() => seal(around + 1), { code: 'TOO_LARGE' });
+});
+
+test('an invitation of invitationBytesMax is sealed, one byte more is TOO_LARGE', () => {
+  const { group } = talk;
+  const secret = createInviteSecret(group, entropy);
+  const me = alice.device;
+  const invitee = bob.bundle;
+  const seal = (bytes: number) => {
+    const welcome = new Uint8Array(bytes);
+    return sealInvitation({ me, invitee, group, generation: 1, predecessor: undefined, secret, welcome, entropy });
+  };
+  const around = defaultLimits.invitationBytesMax - seal(0).length;
+  assert.equal(seal(around).length, defaultLimits.invitationBytesMax);
+  assert.throws(() => seal(around + 1), { code: 'TOO_LARGE' });
+});
+
+test('the longest text is a message within messageBytesMax', async () => {
+  const input = { engine, me: alice.device, group: talk.group, state: talk.aliceState, entropy };
+  const content = text('x'.repeat(defaultLimits.textBytesMax));
+  const { ciphertext } = await encryptContent({ ...input, chainNumber: 1, content });
+  assert.ok(ciphertext.length <= defaultLimits.messageBytesMax);
+  const heard = await read(ciphertext, 'message');
+  assert.ok(heard.kind === 'content' && heard.content.body.kind === 'text');
+  assert.equal(heard.content.body.text.length, defaultLimits.textBytesMax);
 });

@@ -213,6 +213,28 @@ test('a commit whose credential the check refuses is refused', async () => {
   await refusedAs('credential', b.read(commit, nobody));
 });
 
+test('a credential of credentialBytesMax is shown to the check, a longer one is refused unseen', async () => {
+  const joiner = leaf('joiner');
+  for (const [extra, kind] of [
+    [0, 'founded'],
+    [1, 'refused'],
+  ] as const) {
+    const credential = entropy(defaultLimits.credentialBytesMax + extra);
+    const large = await engine.keyPackage({ own: { ...joiner, credential }, validity, entropy });
+    const founded = await engine.found({
+      group: entropy(16),
+      context: new Uint8Array(0),
+      own: leaf('founder'),
+      validity,
+      keyPackages: [large.keyPackage],
+      psk: { id: entropy(32), secret: entropy(32) },
+      check: everybody,
+      entropy,
+    });
+    assert.equal(founded.kind, kind);
+  }
+});
+
 test('a staged commit shows both rosters before it is merged: only the HPKE key of the committer differs', async () => {
   const { a, b } = await two();
   const { commit, epoch } = await a.renew();

@@ -58,6 +58,7 @@ interface Forgery {
   /** More leaves than the invitee's. */
   readonly others?: readonly TestDevice[];
   readonly generationInside?: number;
+  readonly groupInside?: GroupId;
   readonly contextAccounts?: readonly [TestPerson, TestPerson];
   /** Of the founder's leaf. */
   readonly validity?: Validity;
@@ -73,7 +74,7 @@ async function forged(forgery: Forgery) {
   const others = await Promise.all((forgery.others ?? []).map(keyPackage));
   const [one, other] = forgery.contextAccounts ?? [alice, bob];
   const founded = await engine.found({
-    group: idBytes(group),
+    group: idBytes(forgery.groupInside ?? group),
     context: encodeDirectContext({
       generation: forgery.generationInside ?? 1,
       predecessor: undefined,
@@ -152,6 +153,9 @@ test('a group whose context names other accounts is refused', () =>
 
 test('a generation in the group other than in the invitation is refused', () =>
   joinRefused('other-context', { generationInside: 2 }));
+
+test('a welcome into another group than the invitation names is refused', () =>
+  joinRefused('other-context', { groupInside: id<GroupId>() }));
 
 test('an invitation for somebody else, sealed to our keys, is refused', async () => {
   const { sealed, group } = await forged({ invitee: mallory });

@@ -1,5 +1,4 @@
-/** People for tests: accounts with verified bundles on one server, their RSA keys of 2048 bits made once per process. */
-import { randomBytes } from 'node:crypto';
+/** People for tests: accounts with verified bundles on one server, in real formats. */
 import type { AccountBundle, Entropy, RsaPrivate, SealedOpener } from '@securechat/crypto';
 import {
   deviceFingerprint,
@@ -24,7 +23,7 @@ export const DAY_MS = 24 * 60 * 60 * 1000;
 export const server = fingerprintOf(new Uint8Array(32));
 export const engine = tsMlsEngine();
 
-const seed = process.env['SEED'] ?? randomBytes(8).toString('hex');
+const seed = process.env['SEED'] ?? '1';
 /** Repeatable with SEED, as far as the primitives take entropy. */
 export const entropy: Entropy = seededEntropy(`e2ee ${seed}`);
 
@@ -53,14 +52,30 @@ export interface PersonOptions {
   readonly lifetimeMs?: number;
 }
 
+/**
+ * RSA keys of 2048 bits take 0.1 s each, so a few serve everybody in turn: enough that the people of one file never share
+ * one.
+ */
+function keyRing<P extends 'identity' | 'sealing'>(purpose: P, count: number): () => Promise<RsaPrivate<P>> {
+  const keys: Promise<RsaPrivate<P>>[] = [];
+  let turn = 0;
+  return () => {
+    const at = turn % count;
+    turn += 1;
+    return (keys[at] ??= generateRsa(purpose, 2048));
+  };
+}
+const identityKey = keyRing('identity', 4);
+const sealingKey = keyRing('sealing', 10);
+
 export async function person(username: string, options: PersonOptions = {}): Promise<TestPerson> {
   const account = options.account ?? id<AccountId>();
   const sequence = options.sequence ?? 1;
   const count = options.devices ?? 1;
   const [identity, recoverySealing, ...sealings] = await Promise.all([
-    generateRsa('identity', 2048),
-    generateRsa('sealing', 2048),
-    ...Array.from({ length: count }, () => generateRsa('sealing', 2048)),
+    identityKey(),
+    sealingKey(),
+    ...Array.from({ length: count }, sealingKey),
   ]);
   const accountJws = await signAccountCertificate(identity, {
     account,

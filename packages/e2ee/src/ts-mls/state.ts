@@ -73,7 +73,9 @@ export function configOf(check: CredentialCheck): ClientConfig {
     paddingConfig: { kind: 'alwaysPad', paddingLength: 0 },
     authService: {
       validateCredential: async (credential, signingKey) =>
-        credential.credentialType === 'basic' && check(credential.identity.slice(), signingKey.slice()),
+        credential.credentialType === 'basic' &&
+        credential.identity.length <= defaultLimits.credentialBytesMax &&
+        check(credential.identity.slice(), signingKey.slice()),
     },
   };
 }
