@@ -19,6 +19,7 @@ import type { Fingerprint, ServerAddress } from '@securechat/wire';
 import { ByteWriter, normaliseUsername } from '@securechat/wire';
 import { firstFingerprint, pinOf } from './servers-file.ts';
 import { profileError } from './stores/sqlite/database.ts';
+import { KEYS_FILE } from './stores/sqlite/keys-file.ts';
 import { makePrivateFolder } from './stores/sqlite/private-file.ts';
 import { hasStore } from './stores/sqlite/store.ts';
 
@@ -56,7 +57,7 @@ export function makeAccountFolder(profileDirectory: string, folder: string): voi
  */
 export function removeAccountFolder(folder: string): void {
   try {
-    rmSync(join(folder, 'keys.json'), { force: true });
+    rmSync(join(folder, KEYS_FILE), { force: true });
     rmSync(folder, { recursive: true, force: true });
   } catch (cause) {
     throw profileError(cause);

@@ -7,12 +7,24 @@ import { createServer, connect as connectTcp } from 'node:net';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { before, test } from 'node:test';
+import fc from 'fast-check';
 import { ed25519, generateRsa, openerOf, openSealed, systemEntropy } from '@securechat/crypto';
-import type { Accepted, AccountId, ClientId, Code, Deliver, DeviceId, control, MailboxSeq } from '@securechat/wire';
+import type {
+  Accepted,
+  AccountId,
+  ClientId,
+  Code,
+  Deliver,
+  DeviceId,
+  control,
+  FrameKind,
+  MailboxSeq,
+} from '@securechat/wire';
 import {
   encodeAccepted,
   encodeDeliver,
   encodeFailure,
+  encodeFrame,
   idBytes,
   idOf,
   limits,
@@ -459,7 +471,7 @@ test('10 MB of noise, or a frame that announces 4 GB, ends the connection early 
   const started = performance.now();
   await assert.rejects(open(t, `tcp://127.0.0.1:${port}`), { code: 'HANDSHAKE_FAILED' });
   assert.ok(performance.now() - started < 500);
-  assert.ok(process.memoryUsage().rss - before < 20_000_000);
+  assert.ok(process.memoryUsage().rss - before < 40_000_000);
   const noisy = await runServer(t, { keys, toClient: () => [new Uint8Array(10_000_000).fill(1)] });
   for (const url of eachTransport(noisy)) await assert.rejects(open(t, url), { code: 'HANDSHAKE_FAILED' });
 });
@@ -467,6 +479,44 @@ test('10 MB of noise, or a frame that announces 4 GB, ends the connection early 
 test('a connection that falls silent in the middle of the handshake is UNREACHABLE', async (t) => {
   const server = await runServer(t, { keys, toClient: (frame, index) => (index === 0 ? [frame] : []) });
   await assert.rejects(open(t, server.tcp, { timeoutMs: 200 }), { code: 'UNREACHABLE', message: /does not answer/ });
+});
+
+test('any frames inside a valid session, and any bytes outside one, end in a typed error at once', async (t) => {
+  const random = fc.uint8Array({ minLength: 1, maxLength: 300 });
+  const kinds = fc.constantFrom<FrameKind>('response', 'event', 'deliver', 'accepted', 'refused', 'goaway', 'ping');
+  let inside: Uint8Array[] = [];
+  let outside: Uint8Array[] = [];
+  const server = await runServer(t, {
+    keys,
+    device: known,
+    toClient: (frame, index) => (index === 0 && outside.length > 0 ? outside : [frame]),
+    onAttached: (peer) => {
+      for (const plaintext of inside) for (const record of peer.session?.seal(plaintext, 0) ?? []) peer.raw(record);
+      setTimeout(() => peer.wire.close(), 10);
+    },
+  });
+  const frame = fc.record({ kind: kinds, request: fc.nat(5), body: random }).map((one) => encodeFrame(one));
+  const urls = eachTransport(server);
+  const seen = new Set<Code>();
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.oneof(random, frame), { maxLength: 5 }), fc.nat(1), async (frames, which) => {
+      inside = frames;
+      const { link, events } = await open(t, urls[which] ?? '');
+      await link.attach(attaching());
+      seen.add(await events.closed.promise);
+    }),
+    { numRuns: 40 },
+  );
+  assert.ok(seen.has('MALFORMED') && seen.has('CONNECTION_LOST') && !seen.has('INTERNAL'), [...seen].join());
+  await fc.assert(
+    fc.asyncProperty(fc.array(random, { minLength: 1, maxLength: 10 }), fc.nat(1), async (frames, which) => {
+      outside = frames;
+      const started = performance.now();
+      await assert.rejects(open(t, urls[which] ?? ''), { code: 'HANDSHAKE_FAILED' });
+      assert.ok(performance.now() - started < 250, '50 ms, and patience with a busy machine');
+    }),
+    { numRuns: 40 },
+  );
 });
 
 test('a server that falls silent is pinged, and given up after a minute; one that answers is kept', async (t) => {

@@ -55,7 +55,9 @@ test('the recovery words open the store, and a new password replaces the old one
   await withStore(directory);
   const other = new Uint8Array(16).fill(8);
   await assert.rejects(unlockKeysWithRecovery({ directory, recoveryEntropy: other }), { code: 'RECOVERY_WORDS_WRONG' });
-  const store = await (await unlockKeysWithRecovery({ directory, recoveryEntropy })).open();
+  const keys = await unlockKeysWithRecovery({ directory, recoveryEntropy });
+  const store = await keys.open();
+  keys.wipe();
   await store.rewrap('a new password');
   await store.close();
   await assert.rejects(unlockKeys({ directory, password }), { code: 'AUTH_FAILED' });

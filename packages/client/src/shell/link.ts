@@ -57,9 +57,9 @@ export async function openLink(
   events: LinkEvents,
 ): Promise<{ readonly link: Link; readonly opened: LinkOpened }> {
   const { address, pin, resumption } = options;
-  const inbox = new FrameInbox(() => transport.close());
+  const inbox = new FrameInbox();
   let link: SecureLink | undefined;
-  const transport: Transport = await openTransport(options, {
+  const transport = await openTransport(options, {
     onFrame: (frame) => inbox.push(frame),
     onClosed: (cause) => {
       inbox.end(new SecureChatError('HANDSHAKE_FAILED', {}, { cause }));

@@ -26,13 +26,14 @@ export function openTcp(options: TransportOptions, events: TransportEvents): Pro
     reject(connectError(cause));
   };
   const timer = setTimeout(() => failed({ code: 'ETIMEDOUT' }), options.timeoutMs);
-  socket.once('error', failed);
+  socket.on('error', failed);
   socket.once('close', failed);
   socket.once(secure ? 'secureConnect' : 'connect', () => {
     clearTimeout(timer);
-    socket.off('error', failed);
     socket.off('close', failed);
-    resolve(new TcpTransport(socket, events));
+    const opened = new TcpTransport(socket, events);
+    socket.off('error', failed);
+    resolve(opened);
   });
   return promise;
 }

@@ -31,7 +31,7 @@ export function openWebSocket(options: TransportOptions, events: TransportEvents
     request.destroy();
     reject(failure);
   });
-  socket.once('error', (cause) => reject(isTimeout(cause) ? connectError({ code: 'ETIMEDOUT' }) : refusal(cause)));
+  socket.on('error', (cause) => reject(isTimeout(cause) ? connectError({ code: 'ETIMEDOUT' }) : refusal(cause)));
   socket.once('open', () => resolve(new WebSocketTransport(socket, events)));
   return promise;
 }

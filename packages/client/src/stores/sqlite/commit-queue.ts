@@ -23,7 +23,7 @@ export class CommitQueue<Change> {
     this.#apply = apply;
   }
 
-  /** Resolves when the changes are on disk. PROFILE_UNWRITABLE: none of them is. */
+  /** Resolves when the changes are on disk; until then they must not be altered. PROFILE_UNWRITABLE: none of them is. */
   commit(changes: readonly Change[]): Promise<void> {
     const { promise, resolve: done, reject: failed } = Promise.withResolvers<void>();
     if (this.#waiting.length === 0) setImmediate(() => this.flush());

@@ -1,12 +1,10 @@
 /** The door to node:sqlite: how a file of a profile is opened, and what its errors mean to a person. */
 import { chmodSync, closeSync, openSync } from 'node:fs';
-import type { SQLInputValue } from 'node:sqlite';
 import { DatabaseSync } from 'node:sqlite';
 import type { Code } from '@securechat/wire';
 import { SecureChatError } from '@securechat/wire';
 
-export type { DatabaseSync, StatementSync } from 'node:sqlite';
-export type Row = Readonly<Record<string, SQLInputValue>>;
+export type { DatabaseSync } from 'node:sqlite';
 
 /** Owner only: a profile is nobody else's business. */
 export const PRIVATE_FILE = 0o600;

@@ -25,7 +25,7 @@ import type { Place } from './record-cipher.ts';
 import { proofKeyOf, RecordCipher, STORE_KEY_BYTES } from './record-cipher.ts';
 import { isEmptyStore, migrate } from './schema.ts';
 
-export const STORE_FILE = 'store.db';
+const STORE_FILE = 'store.db';
 
 /** Numbers are part of the format: they stay. 0 is the store's own. */
 const kinds: Readonly<Record<Collection, number>> = {
@@ -55,8 +55,9 @@ export interface SqliteStore extends ClientStore {
 /** The unwrapped key of a store that is not open yet: enough to ask its present holder for it (lock.ts). */
 export interface UnlockedKeys {
   readonly proofKey: Uint8Array;
-  /** Opens the store and takes the key over. PROFILE_DAMAGED, PROFILE_LOCKED, SCHEMA_NEWER, PROFILE_UNWRITABLE. */
+  /** Opens the store with a copy of the key. PROFILE_DAMAGED, PROFILE_LOCKED, SCHEMA_NEWER, PROFILE_UNWRITABLE. */
   open(): Promise<SqliteStore>;
+  /** To be called in every case. Does not concern a store that was opened. */
   wipe(): void;
 }
 
@@ -136,7 +137,8 @@ function unlocked(directory: string, storeKey: Uint8Array, entropy: Entropy = sy
         throw new SecureChatError('PROFILE_DAMAGED', { text: 'store.db of the local profile is missing.' });
       // Read again: the holder before us counted its opening, and may have changed the password.
       const keys = requireKeys(directory);
-      const store = new Store({ directory, database: openStoreFile(directory, 'existing'), storeKey, keys, entropy });
+      const database = openStoreFile(directory, 'existing');
+      const store = new Store({ directory, database, storeKey: Uint8Array.from(storeKey), keys, entropy });
       try {
         store.checkOpenings();
         store.countOpening();
