@@ -55,9 +55,12 @@ export interface SqliteStore extends ClientStore {
 /** The unwrapped key of a store that is not open yet: enough to ask its present holder for it (lock.ts). */
 export interface UnlockedKeys {
   readonly proofKey: Uint8Array;
-  /** Opens the store with a copy of the key. PROFILE_DAMAGED, PROFILE_LOCKED, SCHEMA_NEWER, PROFILE_UNWRITABLE. */
+  /**
+   * Opens the store, once; the keys here are wiped then. PROFILE_DAMAGED, PROFILE_LOCKED, SCHEMA_NEWER, PROFILE_UNWRITABLE:
+   * nothing is open, and it may be tried again.
+   */
   open(): Promise<SqliteStore>;
-  /** To be called in every case. Does not concern a store that was opened. */
+  /** For who does not open it after all. Does not concern a store that was opened. */
   wipe(): void;
 }
 
@@ -142,6 +145,7 @@ function unlocked(directory: string, storeKey: Uint8Array, entropy: Entropy = sy
       try {
         store.checkOpenings();
         store.countOpening();
+        wipe(storeKey, proofKey);
         return store;
       } catch (cause) {
         await store.close();
