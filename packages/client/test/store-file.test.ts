@@ -3,8 +3,11 @@ import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
+  chmodSync,
   copyFileSync,
+  cpSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -13,15 +16,24 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { tmpdir } from 'node:os';
+import { after, before, test } from 'node:test';
 import { DatabaseSync } from 'node:sqlite';
 import { unlockKeys, unlockKeysWithRecovery } from '../src/stores/sqlite/store.ts';
 import { newStore, password, plain, recoveryEntropy, reopen, temporaryFolder, text } from './stores.ts';
 
 const canary = 'Zitronenfalter am Fenster';
 
-async function withStore(directory: string): Promise<void> {
-  const store = await newStore(directory, [
+/** A copy of one small account: making one costs a stretched password. */
+function withStore(directory: string): void {
+  cpSync(template, directory, { recursive: true });
+  chmodSync(directory, 0o700);
+}
+
+let template = '';
+before(async () => {
+  template = mkdtempSync(join(tmpdir(), 'securechat-template-'));
+  const store = await newStore(template, [
     { kind: 'put', collection: 'account', key: 'self', value: text('state 1') },
     { kind: 'put', collection: 'contact', key: 'bob', value: text('pin of bob') },
     { kind: 'put', collection: 'contact', key: 'carol', value: text('pin of carol') },
@@ -29,7 +41,8 @@ async function withStore(directory: string): Promise<void> {
     { kind: 'message', conversation: 'bob', id: 'm2', value: text('two') },
   ]);
   await store.close();
-}
+});
+after(() => rmSync(template, { recursive: true, force: true }));
 
 function edit(directory: string, sql: string): void {
   const database = new DatabaseSync(join(directory, 'store.db'));
@@ -39,7 +52,7 @@ function edit(directory: string, sql: string): void {
 
 test('the password opens the store, another one does not, and nothing but owner rights are on the files', async (t) => {
   const directory = join(temporaryFolder(t), 'account');
-  await withStore(directory);
+  withStore(directory);
   await assert.rejects(unlockKeys({ directory, password: 'correct horse batterz' }), { code: 'AUTH_FAILED' });
   const keys = await unlockKeys({ directory, password });
   const store = await keys.open();
@@ -52,7 +65,7 @@ test('the password opens the store, another one does not, and nothing but owner 
 
 test('the recovery words open the store, and a new password replaces the old one', async (t) => {
   const directory = temporaryFolder(t);
-  await withStore(directory);
+  withStore(directory);
   const other = new Uint8Array(16).fill(8);
   await assert.rejects(unlockKeysWithRecovery({ directory, recoveryEntropy: other }), { code: 'RECOVERY_WORDS_WRONG' });
   const keys = await unlockKeysWithRecovery({ directory, recoveryEntropy });
@@ -147,7 +160,7 @@ const damages: readonly (readonly [what: string, sql: string])[] = [
 for (const [what, sql] of damages)
   test(`${what} is PROFILE_DAMAGED`, async (t) => {
     const directory = temporaryFolder(t);
-    await withStore(directory);
+    withStore(directory);
     edit(directory, sql);
     const store = await reopen(directory);
     const read = async (): Promise<void> => {
@@ -161,7 +174,7 @@ for (const [what, sql] of damages)
 
 test('missing, empty, cut, foreign and scribbled files are PROFILE_DAMAGED, never a fresh start', async (t) => {
   const directory = temporaryFolder(t);
-  await withStore(directory);
+  withStore(directory);
   const original = {
     store: readFileSync(join(directory, 'store.db')),
     keys: readFileSync(join(directory, 'keys.json')),
@@ -184,7 +197,7 @@ test('missing, empty, cut, foreign and scribbled files are PROFILE_DAMAGED, neve
 
 test('a header that asks for absurd work is refused before the work', async (t) => {
   const directory = temporaryFolder(t);
-  await withStore(directory);
+  withStore(directory);
   const header = JSON.parse(readFileSync(join(directory, 'keys.json'), 'utf8')) as {
     password: Record<string, unknown>;
   };
@@ -195,7 +208,7 @@ test('a header that asks for absurd work is refused before the work', async (t) 
 
 test('files of a newer version are SCHEMA_NEWER and stay as they are', async (t) => {
   const directory = temporaryFolder(t);
-  await withStore(directory);
+  withStore(directory);
   edit(directory, 'PRAGMA user_version = 99');
   await assert.rejects(reopen(directory), { code: 'SCHEMA_NEWER' });
   const header = readFileSync(join(directory, 'keys.json'), 'utf8').replace('"format": 1', '"format": 2');
@@ -206,7 +219,7 @@ test('files of a newer version are SCHEMA_NEWER and stay as they are', async (t)
 
 test('an older store.db put back beside a newer keys.json is noticed', async (t) => {
   const directory = temporaryFolder(t);
-  await withStore(directory);
+  withStore(directory);
   copyFileSync(join(directory, 'store.db'), join(directory, 'copy'));
   await (await reopen(directory)).close();
   copyFileSync(join(directory, 'copy'), join(directory, 'store.db'));
@@ -216,7 +229,7 @@ test('an older store.db put back beside a newer keys.json is noticed', async (t)
 test('a store that is there is not created over, and a half-made one is', async (t) => {
   const directory = temporaryFolder(t);
   writeFileSync(join(directory, 'store.db'), 'left by a crash');
-  await withStore(directory);
+  await (await newStore(directory)).close();
   await assert.rejects(newStore(directory), { code: 'ALREADY_LOGGED_IN' });
 });
 

@@ -24,7 +24,7 @@ const steps: readonly string[] = [
    CREATE INDEX message_conversation ON message (conversation, position);`,
 ];
 
-export const SCHEMA_VERSION = steps.length;
+const SCHEMA_VERSION = steps.length;
 
 /** Brings the file to this program's schema in one transaction. SCHEMA_NEWER, PROFILE_DAMAGED (not a store of ours). */
 export function migrate(database: DatabaseSync): void {
