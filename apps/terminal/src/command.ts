@@ -3,6 +3,7 @@ import { homedir } from 'node:os';
 import { SecureChatError } from '@securechat/client';
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { CommandNames } from './completion-script.ts';
+import type * as ServerModule from './server-command.ts';
 import { exitCodeHelp, exitCodeOf, exitCodes } from './exit-codes.ts';
 import { asSecureChatError, sentenceOf } from './sentence.ts';
 import { readSettings, settingRows } from './settings.ts';
@@ -12,7 +13,6 @@ import { programVersion } from './version.ts';
 
 type Flags = Readonly<Record<string, string | boolean | undefined>>;
 type Finish = (code: number) => void;
-type ServerModule = typeof import('./server-command.ts');
 
 /** Resolves with the exit code; never rejects. */
 export async function run(argv: readonly string[]): Promise<number> {
@@ -37,7 +37,7 @@ export async function run(argv: readonly string[]): Promise<number> {
 }
 
 /** The whole tree; `finish` is told the exit code of what ran. Without `server` its sub-commands have no options. */
-export function commandTree(finish: Finish, server: ServerModule | undefined): Command {
+export function commandTree(finish: Finish, server: typeof ServerModule | undefined): Command {
   const program = new Command('securechat')
     .exitOverride()
     .enablePositionalOptions()
@@ -112,7 +112,7 @@ const rootExamples = [
   'securechat send @bob --user alice "see you at eight"',
 ];
 
-function addServer(program: Command, finish: Finish, server: ServerModule | undefined): void {
+function addServer(program: Command, finish: Finish, server: typeof ServerModule | undefined): void {
   const command = subcommand(program, 'server', 'run a server', [
     'securechat server',
     'securechat server --listen 0.0.0.0:4200 --tls-cert cert.pem --tls-key key.pem',
@@ -132,7 +132,7 @@ function addServer(program: Command, finish: Finish, server: ServerModule | unde
     });
 }
 
-function addAdmin(program: Command, finish: Finish, server: ServerModule | undefined): void {
+function addAdmin(program: Command, finish: Finish, server: typeof ServerModule | undefined): void {
   const admin = subcommand(program, 'admin', 'people and invites of the server on this machine', [
     'securechat admin invite --uses 5 --hours 24',
     'securechat admin users',

@@ -47,6 +47,12 @@ export function exitCodeOf(code: Code): number {
   return byCode[code] ?? exitCodes.unexpected;
 }
 
+/** For a session that ended from elsewhere, whatever the reason was. */
+export function exitCodeOfLogout(code: Code): number {
+  const known = exitCodeOf(code);
+  return known === exitCodes.unexpected ? exitCodes.loggedOut : known;
+}
+
 /** For `--help`. */
 export const exitCodeHelp = [
   'Exit codes: 0 ok, 1 unexpected, 2 usage, 3 authentication failed, 4 server unreachable, 5 logged out by another',

@@ -10,7 +10,10 @@ const NEWLINE = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 
 /** Splits bytes into lines of at most `bytesMax` bytes; memory stays at one line whatever comes. The last may lack its end. */
-export async function* inputLines(input: AsyncIterable<Uint8Array>, bytesMax: number): AsyncGenerator<InputLine> {
+export async function* inputLines(
+  input: AsyncIterable<Uint8Array>,
+  bytesMax: number,
+): AsyncGenerator<InputLine, undefined> {
   let pieces: Uint8Array[] = [];
   let held = 0;
   let skipping = false;

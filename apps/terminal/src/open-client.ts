@@ -1,21 +1,29 @@
 import { connect } from '@securechat/client';
 import type { Client, ClientOptions, ProgressStep } from '@securechat/client';
+import { serveForwarded } from './rpc/forwarded.ts';
 import type { Settings } from './settings.ts';
 
-/** The client of these settings. Nothing is sent before `register` or `login`. */
-export function openClient(
+/**
+ * The client of these settings. Nothing is sent before `register` or `login`. Once it has an account open, `send` and
+ * `listen` of other processes go through it.
+ */
+export async function openClient(
   settings: Settings,
   ask: Pick<ClientOptions, 'confirmServer' | 'onProgress'> = {},
 ): Promise<Client> {
   const { server, profileDirectory, downloadDirectory, rsaBits, tlsCa } = settings;
-  return connect({
+  const opened = Promise.withResolvers<Client>();
+  const client = await connect({
     server,
     profileDirectory,
     downloadDirectory,
     rsaBits,
     ...(tlsCa !== undefined && { tlsCa }),
+    onForward: (lines) => void opened.promise.then((holder) => serveForwarded(holder, lines)),
     ...ask,
   });
+  opened.resolve(client);
+  return client;
 }
 
 export const progressText: { readonly [step in ProgressStep]: string } = {

@@ -10,6 +10,7 @@
 /** More marks on one letter than any living script uses; beyond it they paint over the lines above. */
 const MARKS_MAX = 6;
 
+/* oxlint-disable no-control-regex, no-misleading-character-class -- they are what is taken out */
 // Terminators: ST (ESC \ or 0x9c), and BEL for OSC. An unterminated string ends at the end of its line: a terminal would
 // swallow everything that follows, also what others say.
 const STRINGS =
@@ -21,7 +22,6 @@ const LINE_BREAKS = /\r\n|[\u0085\u2028\u2029\u000b\u000c]/g;
 // operators; soft hyphen; deprecated format characters; interlinear annotation; Mongolian vowel separator; Hangul fillers;
 // combining grapheme joiner; Khmer inherent vowels; musical format characters; noncharacters.
 const INVISIBLE =
-  // oxlint-disable-next-line no-control-regex, no-misleading-character-class
   /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}]|\p{Noncharacter_Code_Point}/gu;
 // Zero width (non-)joiners stay inside emoji sequences and between letters of the scripts that spell with them. In these
 // three patterns the groups hold what may stay in its context; the last alternative is the character anywhere else.
@@ -54,6 +54,8 @@ const SELECTORS =
 // Tags spell the flags of regions after a black flag, and hidden text anywhere else.
 const TAGS = /(?<=\u{1f3f4})([\u{e0030}-\u{e0039}\u{e0061}-\u{e007a}]{2,6}\u{e007f})|[\u{e0000}-\u{e007f}]/gu;
 const MARK_RUNS = new RegExp(String.raw`(\p{M}{${MARKS_MAX}})\p{M}+`, 'gu');
+
+/* oxlint-enable no-control-regex, no-misleading-character-class */
 
 /**
  * Several lines: newlines stay (CRLF, NEL and the Unicode separators become one), tabs become four spaces. Idempotent; the

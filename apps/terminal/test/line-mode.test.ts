@@ -14,7 +14,7 @@ import type { Scripted } from './scripted-client.ts';
 const options: LineOptions = {
   drainMs: 200,
   version: '0.1.0',
-  home: '/home/alice',
+  home: '/people/alice',
   now: () => new Date('2026-11-22T12:00:00Z'),
   fileExists: () => true,
   editor: () => Promise.resolve(''),
@@ -82,7 +82,7 @@ test('an invite link is taken for its code', async () => {
     'correct horse',
     'securechat:ws://h:1#sha256:x?invite=CODE',
   ]);
-  assert.equal((scripted.of('register')[0]?.[0] as { invite: string }).invite, 'CODE');
+  assert.equal((scripted.of('register')[0]?.[0] as { invite: string } | undefined)?.invite, 'CODE');
 });
 
 test('logging in on an empty profile asks for the recovery words', async () => {
@@ -304,7 +304,7 @@ test('with several offers, !accept user picks one and the question is asked agai
 test('!file takes the rest of the line as the path', async () => {
   const { scripted } = await converse([...login, '!file @bob ~/My Documents/a b.pdf', "!file bob '/tmp/x y'"]);
   assert.deepEqual(scripted.of('sendFile'), [
-    ['@bob', '/home/alice/My Documents/a b.pdf'],
+    ['@bob', '/people/alice/My Documents/a b.pdf'],
     ['@bob', '/tmp/x y'],
   ]);
 });

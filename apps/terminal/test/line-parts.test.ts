@@ -50,10 +50,10 @@ test('paths as people type, paste and complete them', () => {
     (...paths: string[]) =>
     (path: string) =>
       paths.includes(path);
-  assert.equal(parsePath('~/a b.txt', '/home/a', here('/home/a/a b.txt')), '/home/a/a b.txt');
-  assert.equal(parsePath('"/tmp/x y"', '/home/a', here()), '/tmp/x y');
-  assert.equal(parsePath(String.raw`/tmp/x\ y`, '/home/a', here('/tmp/x y')), '/tmp/x y');
-  assert.equal(parsePath(String.raw`/tmp/x\ y`, '/home/a', here(String.raw`/tmp/x\ y`)), String.raw`/tmp/x\ y`);
+  assert.equal(parsePath('~/a b.txt', '/people/a', here('/people/a/a b.txt')), '/people/a/a b.txt');
+  assert.equal(parsePath('"/tmp/x y"', '/people/a', here()), '/tmp/x y');
+  assert.equal(parsePath(String.raw`/tmp/x\ y`, '/people/a', here('/tmp/x y')), '/tmp/x y');
+  assert.equal(parsePath(String.raw`/tmp/x\ y`, '/people/a', here(String.raw`/tmp/x\ y`)), String.raw`/tmp/x\ y`);
 });
 
 const sources = {

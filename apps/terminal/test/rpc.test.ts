@@ -53,7 +53,7 @@ test('every request is answered with its id before the end', async () => {
     [1, 'two', null],
   );
   assert.deepEqual(replies[0]?.result, { account: 'account-1', device: 'device-1', unread: [] });
-  assert.deepEqual(replies[1]?.result, { id: 'm1', state: 'sent' });
+  assert.deepEqual(replies[1]?.result, { id: 'm1', state: 'sent', recipient: 'online' });
 });
 
 test('what cannot be read is answered with the numbers of JSON-RPC, and the stream goes on', async () => {

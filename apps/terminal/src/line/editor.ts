@@ -22,7 +22,10 @@ export function systemEditor(env: NodeJS.ProcessEnv): Editor {
     const file = join(folder, 'message.txt');
     try {
       await writeFile(file, text, { mode: 0o600 });
-      await runEditor(env['VISUAL'] ?? env['EDITOR'] ?? 'vi', file);
+      await runEditor(
+        [env['VISUAL'], env['EDITOR']].find((command) => command !== undefined && command.trim() !== '') ?? 'vi',
+        file,
+      );
       const written = await readFile(file, 'utf8');
       if (Buffer.byteLength(written) > FILE_BYTES_MAX) throw new SecureChatError('TEXT_TOO_LONG');
       return written;

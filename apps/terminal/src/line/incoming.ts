@@ -1,7 +1,7 @@
 import { SecureChatError } from '@securechat/client';
 import type { ClientEvent, ConnectionState } from '@securechat/client';
 import { formatBytes } from '../byte-size.ts';
-import { exitCodeOf, exitCodes } from '../exit-codes.ts';
+import { exitCodeOf, exitCodeOfLogout, exitCodes } from '../exit-codes.ts';
 import { sanitizeLine } from '../sanitize.ts';
 import { sentenceOf, sentenceOfCode } from '../sentence.ts';
 import { offerLine } from './file-commands.ts';
@@ -55,7 +55,7 @@ const handlers: { readonly [K in ClientEvent['kind']]: (session: Session, event:
     ),
   newDevice: (session, { user }) => session.notice(`${user} is on a new device.`),
   loggedOut: (session, { code, reason }) => {
-    session.accountOutcome = exitCodeOf(code) === exitCodes.unexpected ? exitCodes.loggedOut : exitCodeOf(code);
+    session.accountOutcome = exitCodeOfLogout(code);
     session.loggedOut();
     const why = sanitizeLine(reason);
     session.warning(sentenceOf(new SecureChatError(code)));

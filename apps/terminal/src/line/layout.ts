@@ -1,5 +1,8 @@
 import { graphemes, truncate, widthOf } from './width.ts';
 
+/** So much of a narrow screen belongs to the text, however long the prompt is. */
+const TEXT_COLUMNS_MIN = 8;
+
 /** What stands below everything printed: a status line if there is one, then the prompt with the line being written. */
 export interface Block {
   readonly rows: readonly string[];
@@ -26,8 +29,7 @@ export interface BlockContent {
  */
 export function layOut({ prompt, text, cursor, status, columns, rows: rowsMax }: BlockContent): Block {
   const width = Math.max(2, columns - 1);
-  // At least half of a narrow screen belongs to the text.
-  const head = truncate(prompt, Math.max(1, Math.floor(width / 2)));
+  const head = shorten(prompt, Math.max(3, width - TEXT_COLUMNS_MIN));
   const rows: string[] = [];
   let row = head;
   let column = widthOf(head);
@@ -57,6 +59,13 @@ export function layOut({ prompt, text, cursor, status, columns, rows: rowsMax }:
   } else if (cursorColumn >= width) [cursorRow, cursorColumn] = [cursorRow + 1, 0];
   rows.push(row);
   return window(rows, cursorRow, cursorColumn, status === undefined ? undefined : truncate(status, width), rowsMax);
+}
+
+/** Keeps the end, which says where typing begins. */
+function shorten(prompt: string, columns: number): string {
+  if (widthOf(prompt) <= columns) return prompt;
+  const end = /\S?\s*$/.exec(prompt)?.[0] ?? '';
+  return truncate(prompt.slice(0, prompt.length - end.length), columns - widthOf(end)) + end;
 }
 
 function window(

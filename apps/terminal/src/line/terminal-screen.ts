@@ -9,7 +9,7 @@ import { emptyBuffer, paste, press, replace } from './line-buffer.ts';
 import type { Demand, Key, LineBuffer } from './line-buffer.ts';
 import type { Entry, Screen } from './screen.ts';
 import { terminalStyle } from './screen.ts';
-import { rowsOf } from './width.ts';
+import { rowsOf, widthOf } from './width.ts';
 
 const HISTORY_MAX = 500;
 const BRACKETED_PASTE_ON = '\u001b[?2004h';
@@ -293,7 +293,10 @@ export function terminalScreen({ input, output, colour, complete, stop, onContin
     ask: async (text, options = {}) => {
       const draft = buffer;
       const { promise, resolve } = Promise.withResolvers<string | undefined>();
-      question = { text, hidden: options.hidden === true, answer: resolve };
+      // A question that would be cut stands above, whole.
+      const long = widthOf(text) > columns() / 2;
+      if (long) print(text.trimEnd());
+      question = { text: long ? '? ' : text, hidden: options.hidden === true, answer: resolve };
       buffer = emptyBuffer;
       paint();
       const answer = await promise;

@@ -1,5 +1,5 @@
 import type { Client, ClientEvent, LoggedIn, Message } from '@securechat/client';
-import { exitCodeOf, exitCodes } from '../exit-codes.ts';
+import { exitCodeOfLogout, exitCodes } from '../exit-codes.ts';
 import { notificationOf } from '../rpc/notification.ts';
 import { sanitizeLine, sanitizeText } from '../sanitize.ts';
 import { sentenceOfCode } from '../sentence.ts';
@@ -13,7 +13,7 @@ export const LISTEN_VERSION = 1;
  * logged out from elsewhere (5). What was printed counts as read, so that the next `listen` goes on behind it.
  */
 export async function listen(
-  client: Client,
+  client: Pick<Client, 'history' | 'markRead'>,
   events: AsyncIterable<ClientEvent>,
   unread: LoggedIn['unread'],
   json: boolean,
@@ -42,7 +42,7 @@ export async function listen(
     await show(event);
     if (event.kind === 'loggedOut') {
       output.complain(sentenceOfCode(event.code));
-      return Math.max(exitCodeOf(event.code), exitCodes.loggedOut);
+      return exitCodeOfLogout(event.code);
     }
   }
   return exitCodes.ok;
@@ -65,7 +65,7 @@ function plainLines(event: ClientEvent): readonly string[] {
 const PAGE = 200;
 
 /** The last `count` messages of a person, oldest first, own ones in between left out. */
-async function unreadOf(client: Client, user: string, count: number): Promise<readonly Message[]> {
+async function unreadOf(client: Pick<Client, 'history'>, user: string, count: number): Promise<readonly Message[]> {
   const received: Message[] = [];
   let before: string | undefined;
   while (received.length < count) {

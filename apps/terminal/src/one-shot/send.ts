@@ -19,7 +19,7 @@ export interface Output {
 
 /** `securechat send`: one message by a client that is logged in. Resolves with the exit code; refusals reject. */
 export async function sendOnce(
-  client: Client,
+  client: Pick<Client, 'events' | 'send'>,
   { to, text, options, timeoutMs, json }: SendOnce,
   output: Output,
 ): Promise<number> {

@@ -1,10 +1,11 @@
-import { SecureChatError } from '@securechat/client';
-import type { Client, LoggedIn } from '@securechat/client';
-import { exitCodeOf, exitCodes } from '../exit-codes.ts';
+import { forwardToHolder, SecureChatError } from '@securechat/client';
+import type { ClientEvent, LoggedIn } from '@securechat/client';
+import { exitCodes } from '../exit-codes.ts';
 import { terminalScreen } from '../line/terminal-screen.ts';
 import { openClient } from '../open-client.ts';
 import { givenPassword } from '../password.ts';
-import { sentenceOf } from '../sentence.ts';
+import { forwardedClient } from '../rpc/forwarded.ts';
+import type { ForwardedClient } from '../rpc/forwarded.ts';
 import type { Settings } from '../settings.ts';
 import { listen } from './listen.ts';
 import { sendOnce } from './send.ts';
@@ -27,29 +28,17 @@ export interface SendFlags {
 }
 
 export async function startSend(settings: Settings, { to, text, timeoutMs, json }: SendFlags): Promise<number> {
+  const begun = performance.now();
   const { user, password, input } = await credentials(settings);
   const message = text ?? (await readText(input));
   if (message === '') throw new SecureChatError('USAGE', { text: 'There is no text to send.' });
-  const begun = performance.now();
-  const client = await openClient(settings);
-  const late = deadline(timeoutMs);
-  try {
-    const work = (async () => {
-      await client.login({ username: user, password });
-      const { onlineOnly, requireVerified } = settings;
-      const options = { onlineOnly, requireVerified };
-      const left = timeoutMs === undefined ? undefined : Math.max(0, timeoutMs - (performance.now() - begun));
-      return sendOnce(client, { to, text: message, options, timeoutMs: left, json }, output);
-    })();
-    return await Promise.race([work, late.passed, interrupted()]);
-  } catch (error) {
-    output.complain(sentenceOf(error));
-    return exitCodeOf(error instanceof SecureChatError ? error.code : 'INTERNAL');
-  } finally {
-    late.cancel();
-    await client.close();
-    process.stdin.destroy();
-  }
+  const { onlineOnly, requireVerified } = settings;
+  const options = { onlineOnly, requireVerified };
+  return endingWith(timeoutMs, async (closing) => {
+    const { client } = await enter(settings, user, password, closing);
+    const left = timeoutMs === undefined ? undefined : Math.max(0, timeoutMs - (performance.now() - begun));
+    return sendOnce(client, { to, text: message, options, timeoutMs: left, json }, output);
+  });
 }
 
 export async function startListen(
@@ -57,19 +46,52 @@ export async function startListen(
   { json, timeoutMs }: { readonly json: boolean; readonly timeoutMs: number | undefined },
 ): Promise<number> {
   const { user, password } = await credentials(settings);
+  return endingWith(timeoutMs, async (closing) => {
+    const { client, events, unread } = await enter(settings, user, password, closing);
+    return listen(client, events, unread, json, output);
+  });
+}
+
+/** Through the process that has the account open, if one has; otherwise by logging in. */
+async function enter(
+  settings: Settings,
+  username: string,
+  password: string,
+  closing: (close: () => Promise<void>) => void,
+): Promise<{ client: ForwardedClient; events: AsyncIterable<ClientEvent>; unread: LoggedIn['unread'] }> {
+  const { server, profileDirectory } = settings;
+  const lines = await forwardToHolder({ server, profileDirectory, username, password });
+  if (lines !== undefined) {
+    const client = forwardedClient(lines);
+    closing(() => client.close());
+    return { client, events: client.events(), unread: [] };
+  }
   const client = await openClient(settings);
-  const late = deadline(timeoutMs);
-  const gone = Promise.withResolvers<number>();
-  process.stdout.on('error', () => gone.resolve(exitCodes.ok));
-  process.once('SIGTERM', () => gone.resolve(exitCodes.ok));
+  closing(() => client.close());
+  const events = client.events();
+  const { unread } = await client.login({ username, password });
+  return { client, events, unread };
+}
+
+/** Runs until it is done, interrupted (130), ended by TERM (0) or late (9), and closes what was opened. */
+async function endingWith(
+  timeoutMs: number | undefined,
+  work: (closing: (close: () => Promise<void>) => void) => Promise<number>,
+): Promise<number> {
+  let close = (): Promise<void> => Promise.resolve();
+  const ended = Promise.withResolvers<number>();
+  process.once('SIGINT', () => ended.resolve(exitCodes.interrupted));
+  process.once('SIGTERM', () => ended.resolve(exitCodes.ok));
+  process.stdout.on('error', () => ended.resolve(exitCodes.ok));
+  // One second more than a queued message is given, which has a sentence of its own.
+  const late =
+    timeoutMs === undefined ? undefined : setTimeout(() => ended.resolve(exitCodes.timeout), timeoutMs + 1000);
   try {
-    const events = client.events();
-    const { unread }: LoggedIn = await client.login({ username: user, password });
-    const work = listen(client, events, unread, json, output);
-    return await Promise.race([work, late.passed, interrupted(), gone.promise]);
+    const code = await Promise.race([work((opened) => (close = opened)), ended.promise]);
+    return code;
   } finally {
-    late.cancel();
-    await client.close();
+    clearTimeout(late);
+    await close();
     process.stdin.destroy();
   }
 }
@@ -96,7 +118,7 @@ async function credentials(
 async function askPassword(): Promise<string | undefined> {
   const screen = terminalScreen({
     input: process.stdin,
-    output: process.stderr as unknown as typeof process.stdout,
+    output: process.stderr,
     colour: false,
     complete: () => Promise.resolve({ start: 0, candidates: [] }),
     stop: () => Promise.resolve(),
@@ -127,21 +149,4 @@ async function readText(input: AsyncIterable<Uint8Array>): Promise<string> {
       { cause },
     );
   }
-}
-
-function deadline(timeoutMs: number | undefined): { readonly passed: Promise<number>; cancel(): void } {
-  const { promise, resolve } = Promise.withResolvers<number>();
-  if (timeoutMs === undefined) return { passed: promise, cancel: () => undefined };
-  const timer = setTimeout(() => {
-    output.complain('No answer in time.');
-    resolve(exitCodes.timeout);
-    // One second more than a queued message is given, which has its own sentence.
-  }, timeoutMs + 1000);
-  return { passed: promise, cancel: () => clearTimeout(timer) };
-}
-
-function interrupted(): Promise<number> {
-  const { promise, resolve } = Promise.withResolvers<number>();
-  process.once('SIGINT', () => resolve(exitCodes.interrupted));
-  return promise;
 }

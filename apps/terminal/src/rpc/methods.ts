@@ -8,6 +8,8 @@ export interface RpcContext {
   readonly client: Client;
   /** From `--online-only` and `--require-verified`: hold for every `send`. */
   readonly sendOptions: SendOptions;
+  /** Asked by another process: methods that are `alone` are the holder's to call. */
+  readonly forwarded?: boolean;
 }
 
 export interface Method {
@@ -77,12 +79,12 @@ export const methods: { readonly [name: string]: Method } = {
     { to: target, text, replyTo: optionalText, onlineOnly: optionalFlag, requireVerified: optionalFlag },
     async ({ client, sendOptions }, params) => {
       const { replyTo, onlineOnly, requireVerified } = params;
-      const { id, state } = await client.send(person(params.to), params.text, {
+      const { id, state, recipient } = await client.send(person(params.to), params.text, {
         ...(replyTo !== undefined && { replyTo }),
         ...((onlineOnly ?? sendOptions.onlineOnly) === true && { onlineOnly: true }),
         ...((requireVerified ?? sendOptions.requireVerified) === true && { requireVerified: true }),
       });
-      return { id, state };
+      return { id, state, recipient };
     },
   ),
   resend: method({ id: text }, async ({ client }, params) => {

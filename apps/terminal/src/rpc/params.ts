@@ -38,7 +38,7 @@ export function readParams<S extends ParamSchema>(
   if (given !== undefined && (typeof given !== 'object' || given === null || Array.isArray(given))) {
     return { wrong: 'The params are an object with names.' };
   }
-  const source = new Map(Object.entries(given ?? {}));
+  const source = new Map<string, unknown>(Object.entries(given ?? {}));
   const params: Record<string, unknown> = {};
   for (const [name, { kind, optional }] of Object.entries(schema)) {
     const value = source.get(name);

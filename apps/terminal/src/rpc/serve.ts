@@ -1,3 +1,4 @@
+import { SecureChatError } from '@securechat/client';
 import type { ClientEvent } from '@securechat/client';
 import type { InputLine } from '../input-lines.ts';
 import { asSecureChatError } from '../sentence.ts';
@@ -83,6 +84,9 @@ async function carryOut(context: RpcContext, request: RpcRequest): Promise<RpcRe
   if (method === undefined) {
     const message = `There is no method ${JSON.stringify(name.slice(0, 60))}.`;
     return answered(errorResponse(id ?? null, rpcNumbers.methodNotFound, message, 'UNKNOWN_COMMAND'));
+  }
+  if (context.forwarded === true && method.alone) {
+    return answered(failureResponse(id ?? null, new SecureChatError('NOT_ALLOWED')));
   }
   try {
     const begun = method.begin(context, params);

@@ -1,0 +1,70 @@
+/**
+ * The terminal screen of line mode in front of a client that plays a part: `@bob echo TEXT` is answered by TEXT after a
+ * moment, `@bob offer` by a file offer. Run by terminal.test.ts inside tmux.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { complete } from '../src/line/completion.ts';
+import { commands } from '../src/line/commands.ts';
+import { systemEditor } from '../src/line/editor.ts';
+import { runLineMode } from '../src/line/line-mode.ts';
+import { terminalScreen } from '../src/line/terminal-screen.ts';
+import { messageFrom, scriptedClient } from './scripted-client.ts';
+
+const scripted = scriptedClient({
+  send: async (_to, text) => {
+    await sleep(60);
+    const id = `m-${text}`;
+    const [, word, rest] = /^(\S+)\s*([\s\S]*)$/.exec(text) ?? [];
+    void sleep(700).then(() => {
+      if (word === 'echo')
+        scripted.emit({ kind: 'message', message: messageFrom('bob', rest ?? '', `${Math.random()}`) });
+      if (word === 'hostile') {
+        const attack = '\u001b[2J\u001b[H\u001b]0;owned\u0007\u001b[?1049hgone\r\n@carol: not from carol';
+        scripted.emit({ kind: 'message', message: messageFrom('bob', attack) });
+      }
+      if (word === 'offer')
+        scripted.emit({ kind: 'fileOffer', id: 'f1', from: 'bob', name: 'cat.jpg', bytes: 2_500_000 });
+      scripted.emit({ kind: 'state', id, conversation: '@bob', state: 'delivered' });
+    });
+    return { id, state: 'sent', recipient: 'online' };
+  },
+  contacts: () =>
+    Promise.resolve(
+      ['bob', 'bonnie'].map((user) => ({
+        user,
+        fingerprint: `sha256:${'A'.repeat(43)}` as never,
+        verified: false,
+        changed: false,
+        blocked: false,
+        unread: 0,
+        presence: 'online' as const,
+      })),
+    ),
+});
+
+const screen = terminalScreen({
+  input: process.stdin,
+  output: process.stdout,
+  colour: false,
+  complete: (before) =>
+    complete(before, {
+      commands: Object.keys(commands),
+      users: () => Promise.resolve(['bob', 'bonnie']),
+      home: process.env['HOME'] ?? '/',
+    }),
+  stop: () => sleep(50),
+  onContinue: (listener) => process.on('SIGCONT', listener),
+});
+process.on('exit', () => screen.close());
+const code = await runLineMode(scripted.client, screen, {
+  drainMs: 100,
+  version: '0.1.0',
+  home: process.env['HOME'] ?? '/',
+  now: () => new Date(),
+  fileExists: () => true,
+  editor: systemEditor(process.env),
+  qr: () => '',
+});
+screen.close();
+process.stdin.pause();
+process.stdout.write(`ended with ${code}\n`);

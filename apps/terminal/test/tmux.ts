@@ -1,0 +1,96 @@
+/** A real terminal for tests: tmux, driven by keys and read as a screen. One server per test file, killed with it. */
+import { execFileSync } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+export interface Terminal {
+  /** Keys by tmux's names (`Enter`, `C-c`, `Left`, `M-Enter`). */
+  keys(...names: readonly string[]): void;
+  /** Characters as they are. */
+  type(text: string): void;
+  /** As the terminal pastes: bracketed where the program asked for it. */
+  paste(text: string): void;
+  /** The screen, rows without trailing spaces. */
+  screen(): string;
+  /** The screen once it matches; an error with the screen after `ms`. */
+  until(pattern: RegExp, ms?: number): Promise<string>;
+  /** Column and row of the cursor, from 0. */
+  cursor(): readonly [number, number];
+  resize(columns: number, rows: number): void;
+  end(): void;
+}
+
+export const hasTmux = (() => {
+  try {
+    execFileSync('tmux', ['-V'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+})();
+
+export interface TerminalOptions {
+  readonly name: string;
+  /** Given to the shell of the pane. */
+  readonly command: string;
+  readonly columns?: number;
+  readonly rows?: number;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export function openTerminal({ name, command, columns = 80, rows = 24, env = {} }: TerminalOptions): Terminal {
+  const server = `securechat-${process.pid}-${name}`;
+  const tmux = (...args: readonly string[]): string =>
+    execFileSync('tmux', ['-L', server, '-f', '/dev/null', ...args], {
+      encoding: 'utf8',
+      env: { ...process.env, LC_ALL: 'C.UTF-8', TMUX: '', ...env },
+    });
+  const size = ['-x', String(columns), '-y', String(rows)];
+  tmux(
+    '-u',
+    'new-session',
+    '-d',
+    ...size,
+    command,
+    ';',
+    'set',
+    '-g',
+    'window-size',
+    'manual',
+    ';',
+    'set',
+    '-g',
+    'remain-on-exit',
+    'on',
+  );
+  const screen = (): string => tmux('capture-pane', '-p').replace(/[ \n]+$/, '');
+  return {
+    keys: (...names) => void tmux('send-keys', ...names),
+    type: (text) => void tmux('send-keys', '-l', text),
+    paste: (text) => {
+      tmux('set-buffer', text);
+      tmux('paste-buffer', '-p', '-r');
+    },
+    screen,
+    until: async (pattern, ms = 10_000) => {
+      const deadline = performance.now() + ms;
+      for (;;) {
+        const seen = screen();
+        if (pattern.test(seen)) return seen;
+        if (performance.now() > deadline) throw new Error(`never ${pattern} on the screen:\n${seen}`);
+        await sleep(40);
+      }
+    },
+    cursor: () => {
+      const [column = 0, row = 0] = tmux('display', '-p', '#{cursor_x} #{cursor_y}').split(' ').map(Number);
+      return [column, row];
+    },
+    resize: (columnsNow, rowsNow) => void tmux('resize-window', '-x', String(columnsNow), '-y', String(rowsNow)),
+    end: () => {
+      try {
+        tmux('kill-server');
+      } catch {
+        // Ended by itself.
+      }
+    },
+  };
+}
