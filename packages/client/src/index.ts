@@ -16,4 +16,5 @@ export type {
 } from './api.ts';
 export { codes, formatServerAddress, isCode, parseServerAddress, SecureChatError } from '@securechat/wire';
 export type { Code, Fingerprint, ServerAddress } from '@securechat/wire';
+export { connect } from './connect.ts';
 export { forwardToHolder } from './forward.ts';

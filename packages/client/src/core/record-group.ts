@@ -1,14 +1,7 @@
 /** Collection `group`, by group id: the secret state of an MLS group, and what has been received in it. */
 import type { DeviceId, GroupId } from '@securechat/wire';
 import type { Received } from './order.ts';
-import {
-  readId,
-  readMany,
-  readOptional,
-  recordCodec,
-  writeId,
-  writeOptional,
-} from './record.ts';
+import { readId, readMany, readOptional, recordCodec, writeId, writeOptional } from './record.ts';
 
 export interface GroupRecord {
   readonly group: GroupId;

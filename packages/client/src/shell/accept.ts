@@ -324,7 +324,8 @@ export class Inbox {
     const { group, generation, epoch } = joined;
     // What adopting changed in the chain of groups counts.
     const changed = adopted.changes.find((change) => 'put' in change && change.put === 'conversation');
-    const base = changed !== undefined && 'put' in changed && changed.put === 'conversation' ? changed.value : conversation;
+    const base =
+      changed !== undefined && 'put' in changed && changed.put === 'conversation' ? changed.value : conversation;
     const facts = {
       group,
       generation,
@@ -339,7 +340,10 @@ export class Inbox {
     return {
       changes: [
         ...adopted.changes,
-        { put: 'group', value: { group, user, state: joined.state, pending: undefined, received: [], ownKeysMs: nowMs } },
+        {
+          put: 'group',
+          value: { group, user, state: joined.state, pending: undefined, received: [], ownKeysMs: nowMs },
+        },
         { put: 'conversation', value },
         ...(lastResort ? [] : [{ drop: 'keyPackage', value: keys } as const]),
       ],

@@ -86,9 +86,9 @@ export class Download {
   async #fetch(link: Link, offset: number, bytes: number): Promise<Uint8Array> {
     const blob = idBytes(this.#shape.blob);
     const parts: Uint8Array[] = [];
-    for (let at = 0; at < bytes; ) {
+    for (let at = 0; at < bytes;) {
       const asked: Promise<Uint8Array>[] = [];
-      for (; at < bytes && asked.length < PARTS_IN_FLIGHT_MAX; ) {
+      for (; at < bytes && asked.length < PARTS_IN_FLIGHT_MAX;) {
         const length = Math.min(limits.blobPartBytesMax.value, bytes - at);
         asked.push(fetchPart(link, { blob, offset: offset + at, length }));
         at += length;
@@ -141,7 +141,7 @@ async function claimName(temporary: string, path: string): Promise<boolean> {
 }
 
 async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  for (let written = 0; written < bytes.length; ) {
+  for (let written = 0; written < bytes.length;) {
     const { bytesWritten } = await file.write(bytes, written, bytes.length - written, position + written);
     written += bytesWritten;
   }

@@ -32,6 +32,7 @@ import type { Link, LinkEvents } from './link-port.ts';
 import { attachOver, afterAttach } from './online.ts';
 import type { Answer, OpenAccount } from './open-account.ts';
 import { failureOf } from './open-account.ts';
+import { replaceDevice } from './new-device.ts';
 import { isHalted, People } from './people.ts';
 import { Receipts } from './receipts.ts';
 import { Serial } from './serial.ts';
@@ -72,6 +73,8 @@ export class Engine implements OpenAccount {
   readonly receipts: Receipts;
   readonly transfers: Transfers;
   readonly serial = new Serial();
+  /** The account is being deleted: its end is no news. */
+  leaving = false;
   /** Presence of contacts as last heard, by user name. */
   readonly presences = new Map<string, Presence>();
   readonly #options: EngineOptions;
@@ -168,18 +171,6 @@ export class Engine implements OpenAccount {
     return code;
   }
 
-  /** Attaches anew: after the keys of this device changed. */
-  async restart(): Promise<Code | undefined> {
-    this.#firstTry = Promise.withResolvers();
-    this.#caughtUp = Promise.withResolvers();
-    this.#resumption = undefined;
-    this.dispatch({ kind: 'stop' });
-    await this.serial.idle();
-    await this.#load();
-    this.dispatch({ kind: 'start' });
-    return this.#firstTry.promise;
-  }
-
   /** Stops everything at once; what is on disk stays. Idempotent. */
   async stop(): Promise<void> {
     if (this.#ended) return;
@@ -222,8 +213,7 @@ export class Engine implements OpenAccount {
     commit: (effect) => this.#background(() => prepareCommit(this, effect)),
     renumber: (effect) => this.#background(() => renumberItems(this, effect)),
     submit: (effect) => submitItem(this, effect),
-    settle: (effect) =>
-      this.#stubborn(() => settleItem(this, effect, this.#presenceOf.get(effect.user) ?? 'unknown')),
+    settle: (effect) => this.#stubborn(() => settleItem(this, effect, this.#presenceOf.get(effect.user) ?? 'unknown')),
     fail: (effect) => this.#stubborn(() => failItem(this, effect)),
     drop: (effect) => this.#stubborn(() => dropItem(this, effect)),
     'forget-group': (effect) => this.#stubborn(() => forgetGroup(this, effect)),
@@ -345,7 +335,36 @@ export class Engine implements OpenAccount {
     for (const link of links) link?.close();
   }
 
+  /**
+   * This device's keys were replaced at the server by those of a reset: change over to them. Resolves with the code of
+   * what keeps it from attaching, if anything does. Idempotent.
+   */
+  changeOver(): Promise<Code | undefined> {
+    this.#changing ??= (async () => {
+      this.dispatch({ kind: 'stop' });
+      await this.serial.idle();
+      const { successor } = this.ledger;
+      if (successor !== undefined) await replaceDevice(this.ledger, successor);
+      return this.#restart();
+    })().finally(() => (this.#changing = undefined));
+    return this.#changing;
+  }
+  #changing: Promise<Code | undefined> | undefined;
+
+  async #restart(): Promise<Code | undefined> {
+    this.#firstTry = Promise.withResolvers();
+    this.#caughtUp = Promise.withResolvers();
+    this.#resumption = undefined;
+    await this.#load();
+    this.dispatch({ kind: 'start' });
+    return this.#firstTry.promise;
+  }
+
   #end(code: Code): void {
+    // Our own reset ends the old device: its answer may have been lost, and this is as good.
+    if (code === 'DEVICE_REVOKED' && this.ledger.successor !== undefined) return void this.changeOver();
+    // A first attempt that ends so is told to the one who logs in.
+    if (this.leaving || this.#attached === undefined) return;
     this.emit({ kind: 'loggedOut', code, reason: codes[code].text });
     this.#options.onEnded(code);
   }

@@ -27,6 +27,9 @@ import type { ClientStore, StoreChange } from '../stores/port.ts';
 
 export type LedgerChange =
   | { readonly put: 'account'; readonly value: AccountRecord }
+  /** Keys of a reset whose answer is awaited: this account's record from then on. */
+  | { readonly put: 'successor'; readonly value: AccountRecord }
+  | { readonly drop: 'successor' }
   | { readonly put: 'cursor'; readonly value: number }
   | { readonly put: 'contact'; readonly value: ContactRecord }
   | { readonly put: 'conversation'; readonly value: ConversationRecord }
@@ -43,12 +46,14 @@ export type LedgerChange =
   | { readonly drop: 'transfer'; readonly key: MessageId };
 
 const SELF = 'self';
+const SUCCESSOR = 'successor';
 const COUNTERS = 'counters';
 const CURSOR = 'cursor';
 
 export class Ledger {
   readonly #store: ClientStore;
   #account: AccountRecord;
+  #successor: AccountRecord | undefined;
   #counters: CountersRecord = noCounters;
   #countersDirty = false;
   #cursor = 0;
@@ -75,6 +80,8 @@ export class Ledger {
     const ledger = new Ledger(store, accountRecord.decode(account));
     const counters = await store.get('account', COUNTERS);
     if (counters !== undefined) ledger.#counters = countersRecord.decode(counters);
+    const successor = await store.get('account', SUCCESSOR);
+    if (successor !== undefined) ledger.#successor = accountRecord.decode(successor);
     const cursor = await store.get('account', CURSOR);
     if (cursor !== undefined) ledger.#cursor = cursorRecord.decode(cursor);
     for (const value of (await store.all('contact')).values())
@@ -94,6 +101,9 @@ export class Ledger {
 
   get account(): AccountRecord {
     return this.#account;
+  }
+  get successor(): AccountRecord | undefined {
+    return this.#successor;
   }
   get counters(): CountersRecord {
     return this.#counters;
@@ -193,6 +203,9 @@ export class Ledger {
       case 'account':
         this.#account = change.value;
         return;
+      case 'successor':
+        this.#successor = change.value;
+        return;
       case 'cursor':
         this.#cursor = change.value;
         return;
@@ -229,6 +242,9 @@ export class Ledger {
 
   #forget(change: Extract<LedgerChange, { drop: string }>): void {
     switch (change.drop) {
+      case 'successor':
+        this.#successor = undefined;
+        return;
       case 'group':
         this.#userOfGroup.delete(change.key);
         return;
@@ -263,6 +279,8 @@ function encode(change: LedgerChange): StoreChange {
   switch (change.put) {
     case 'account':
       return { kind: 'put', collection: 'account', key: SELF, value: accountRecord.encode(change.value) };
+    case 'successor':
+      return { kind: 'put', collection: 'account', key: SUCCESSOR, value: accountRecord.encode(change.value) };
     case 'cursor':
       return { kind: 'put', collection: 'account', key: CURSOR, value: cursorRecord.encode(change.value) };
     case 'contact': {
@@ -303,6 +321,8 @@ function encode(change: LedgerChange): StoreChange {
 
 function encodeDrop(change: Extract<LedgerChange, { drop: string }>): StoreChange {
   switch (change.drop) {
+    case 'successor':
+      return { kind: 'delete', collection: 'account', key: SUCCESSOR };
     case 'group':
       return { kind: 'delete', collection: 'group', key: change.key };
     case 'keyPackage':

@@ -36,6 +36,8 @@ export async function attachOver(account: OpenAccount, link: Link): Promise<Atta
     storedUpTo: ledger.cursor,
     submitNumberHighest: ledger.counters.submitNumber,
   });
+  // Attached with the old keys: the reset that the successor was made for never happened.
+  if (ledger.successor !== undefined) await ledger.commit([{ drop: 'successor' }]);
   const rolledBack = answer.submitNumberHighest > ledger.counters.submitNumber;
   if (rolledBack) await leaveAllGroups(account, answer.submitNumberHighest);
   // A server that was put back to an older state numbers on from there: what it will send has not been seen.

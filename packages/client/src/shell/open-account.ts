@@ -14,8 +14,7 @@ import type { Serial } from './serial.ts';
 import type { Transfers } from './transfers.ts';
 
 export type Answer =
-  | { readonly kind: 'sent'; readonly presence: Presence }
-  | { readonly kind: 'failed'; readonly code: Code };
+  { readonly kind: 'sent'; readonly presence: Presence } | { readonly kind: 'failed'; readonly code: Code };
 
 export interface OpenAccount {
   readonly ledger: Ledger;
@@ -51,4 +50,3 @@ export function linkOf(account: Pick<OpenAccount, 'link'>): Link {
 export function failureOf(cause: unknown): SecureChatError {
   return cause instanceof SecureChatError ? cause : new SecureChatError('INTERNAL', {}, { cause });
 }
-

@@ -145,9 +145,7 @@ export class People {
   async lookup(account: OpenAccount, user: string): Promise<ContactRecord> {
     const known = this.#ledger.contacts.get(user);
     const who: control.Lookup['who'] =
-      known === undefined
-        ? { $case: 'username', value: user }
-        : { $case: 'account', value: idBytes(known.account) };
+      known === undefined ? { $case: 'username', value: user } : { $case: 'account', value: idBytes(known.account) };
     const answer = await linkOf(account).request('lookup', { who });
     if (answer.$case !== 'lookup') throw new SecureChatError('MALFORMED');
     const shown = answer.value;

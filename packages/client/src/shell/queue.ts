@@ -18,6 +18,8 @@ export interface QueueInput {
   readonly transfer?: MessageId;
   /** Stored in the same commit. */
   readonly with?: readonly LedgerChange[];
+  /** Hears the position before anything can happen to it. */
+  readonly onOrder?: (order: number) => void;
 }
 
 /** In the serial queue of the user. Resolves with the position when it is on disk. TEXT_TOO_LONG, PROFILE_UNWRITABLE. */
@@ -37,7 +39,7 @@ export async function queueCommit(account: OpenAccount, user: string): Promise<n
 
 async function queueRow(
   account: OpenAccount,
-  input: Pick<QueueInput, 'user' | 'onlineOnly' | 'transfer' | 'with'> & { readonly kind: ItemKind },
+  input: Pick<QueueInput, 'user' | 'onlineOnly' | 'transfer' | 'with' | 'onOrder'> & { readonly kind: ItemKind },
   content: Pick<OutboxRecord, 'message' | 'draft'>,
 ): Promise<number> {
   const { ledger } = account;
@@ -53,6 +55,7 @@ async function queueRow(
     createdMs: account.nowMs(),
   };
   await ledger.commit([{ put: 'outbox', value: row }, ...(input.with ?? [])]);
+  input.onOrder?.(row.order);
   account.dispatch({ kind: 'queued', item: itemOf(row) });
   return row.order;
 }

@@ -1,7 +1,6 @@
 /** Opening a connection under the pins of the profile, and remembering what it showed. */
-import type { Fingerprint, ServerAddress } from '@securechat/wire';
-import { SecureChatError } from '@securechat/wire';
-import { pinOf, rememberPin } from '../servers-file.ts';
+import type { ServerAddress } from '@securechat/wire';
+import { pinOf, rememberServer } from '../servers-file.ts';
 import type { LinkOpened } from './link.ts';
 import { openLink } from './link.ts';
 import type { Link, LinkEvents, OpenOptions } from './link-port.ts';
@@ -21,22 +20,18 @@ export interface OpenedLink {
 }
 
 /**
- * A link to the pinned server (of `insistOn`, where the account knows it). Whether a first key is remembered is the
- * caller's decision. UNREACHABLE, SERVER_KEY_CHANGED, HANDSHAKE_FAILED …
+ * A link to the server pinned for this address. Whether a first key is remembered is the caller's decision. UNREACHABLE,
+ * SERVER_KEY_CHANGED, HANDSHAKE_FAILED …
  */
 export async function openPinned(
   at: ServerAt,
   events: LinkEvents,
-  options: { readonly insistOn?: Fingerprint; readonly resumption?: OpenOptions['resumption'] } = {},
+  resumption?: OpenOptions['resumption'],
 ): Promise<OpenedLink> {
-  const pin = pinOf(at.profileDirectory, at.address);
-  const { insistOn, resumption } = options;
-  if (insistOn !== undefined && pin.fingerprint !== undefined && pin.fingerprint !== insistOn)
-    throw new SecureChatError('SERVER_KEY_CHANGED');
   return openLink(
     {
       address: at.address,
-      pin: { ...pin, fingerprint: insistOn ?? pin.fingerprint },
+      pin: pinOf(at.profileDirectory, at.address),
       ...(at.tlsCa !== undefined && { tlsCa: at.tlsCa }),
       ...(resumption !== undefined && { resumption }),
       timeoutMs: OPEN_MS,
@@ -47,8 +42,6 @@ export async function openPinned(
 
 /** What the connection showed is the pin from now on. */
 export function remember(at: ServerAt, opened: LinkOpened, opaqueKey?: string): void {
-  rememberPin(at.profileDirectory, at.address, {
-    ...opened.pin,
-    opaqueKey: opaqueKey ?? opened.pin.opaqueKey,
-  });
+  const pin = { ...opened.pin, opaqueKey: opaqueKey ?? opened.pin.opaqueKey };
+  rememberServer(at.profileDirectory, at.address, { pin, rotations: opened.rotations });
 }

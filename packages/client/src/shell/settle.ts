@@ -45,9 +45,7 @@ export async function settleItem(
         const merged = account.mls.mergeOwn({ state: record.state, pending: record.pending });
         const ownKeysMs = account.nowMs();
         changes.push({ put: 'group', value: { ...record, state: merged.state, pending: undefined, ownKeysMs } });
-        lineage = lineage.map((facts) =>
-          facts.group === sealed.group ? { ...facts, epoch: merged.epoch } : facts,
-        );
+        lineage = lineage.map((facts) => (facts.group === sealed.group ? { ...facts, epoch: merged.epoch } : facts));
         spent.push(...merged.wipe);
       }
     }

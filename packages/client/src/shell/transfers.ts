@@ -47,6 +47,7 @@ export class Transfers {
     user: string,
     path: string,
     bytesMax: number,
+    onOrder: (order: number) => void,
   ): Promise<{ readonly id: TransferId; readonly order: number; done(): void }> {
     const account = this.#account;
     const facts = await describe(resolve(path), bytesMax);
@@ -64,7 +65,14 @@ export class Transfers {
     const body: Body = { kind: 'file-offer', transfer: id, name, bytes, sha256: facts.sha256 };
     this.#offering.add(id);
     const order = await account.serial.run(user, () =>
-      queueContent(account, { user, kind: 'file', body, transfer: id, with: [{ put: 'transfer', value: record }] }),
+      queueContent(account, {
+        user,
+        kind: 'file',
+        body,
+        transfer: id,
+        with: [{ put: 'transfer', value: record }],
+        onOrder,
+      }),
     );
     return { id, order, done: () => void this.#offering.delete(id) };
   }
@@ -200,9 +208,7 @@ export class Transfers {
     if (record?.stage !== 'accepted') return undefined;
     const { blob: id, key, chunkBytes, root } = body;
     return {
-      changes: [
-        { put: 'transfer', value: { ...record, stage: 'fetching', blob: { id, key, chunkBytes, root } } },
-      ],
+      changes: [{ put: 'transfer', value: { ...record, stage: 'fetching', blob: { id, key, chunkBytes, root } } }],
       after: () => this.#start(record.id),
     };
   }

@@ -57,7 +57,7 @@ async function putChunk(input: UploadInput, chunk: Uint8Array, at: number, have:
   while (offset < end) {
     if (input.stopped()) throw new SecureChatError('CONNECTION_LOST');
     const parts: { readonly end: number; readonly answer: Promise<number | undefined> }[] = [];
-    for (let next = offset; next < end && parts.length < PARTS_IN_FLIGHT_MAX; ) {
+    for (let next = offset; next < end && parts.length < PARTS_IN_FLIGHT_MAX;) {
       const partEnd = Math.min(end, next + limits.blobPartBytesMax.value);
       parts.push({ end: partEnd, answer: putPart(input, chunk.subarray(next - at, partEnd - at), next) });
       next = partEnd;
@@ -97,7 +97,7 @@ async function openFile(transfer: TransferRecord): Promise<FileHandle> {
 /** Undefined when the file is shorter now. */
 export async function readChunk(file: FileHandle, offset: number, bytes: number): Promise<Uint8Array | undefined> {
   const chunk = new Uint8Array(bytes);
-  for (let filled = 0; filled < bytes; ) {
+  for (let filled = 0; filled < bytes;) {
     const { bytesRead } = await file.read(chunk, filled, bytes - filled, offset + filled);
     if (bytesRead === 0) return undefined;
     filled += bytesRead;

@@ -1,0 +1,91 @@
+/**
+ * `!resetkeys` (docs/protocol/accounts.md): a new identity, a new device, a new list; the old private halves go. The new
+ * keys are on disk before the server is asked, so that a lost answer or a power cut loses nothing.
+ */
+import { generateRsa, systemEntropy } from '@securechat/crypto';
+import { replaceVaultIdentity } from '@securechat/e2ee';
+import type { Fingerprint } from '@securechat/wire';
+import { SecureChatError } from '@securechat/wire';
+import type { AccountRecord } from '../core/record-account.ts';
+import { certifyAccount, certifyDevice, createDeviceKeys } from './device-keys.ts';
+import type { OpenAccount } from './open-account.ts';
+import { linkOf } from './open-account.ts';
+
+export interface NewIdentity {
+  readonly fingerprint: Fingerprint;
+  readonly account: AccountRecord;
+}
+
+/** The server has it when this resolves; the caller changes over to `account`. RATE_LIMITED, CONNECTION_LOST … */
+export async function resetIdentity(account: OpenAccount, bits: number): Promise<NewIdentity> {
+  const { ledger } = account;
+  const link = linkOf(account);
+  const [identity, keys] = await Promise.all([generateRsa('identity', bits), createDeviceKeys(bits, systemEntropy)]);
+  const record = ledger.account;
+  const nowMs = account.nowMs();
+  const me = await account.people.me();
+  const { person } = me;
+  const sequence = person.account.sequence + 1;
+  const { recovery, recoverySealing, server } = person.account;
+  const accountJws = await certifyAccount({
+    identity,
+    account: record.account,
+    username: record.username,
+    sequence,
+    server,
+    recovery,
+    recoverySealing,
+    nowMs,
+  });
+  const { deviceJws, listJws } = await certifyDevice({
+    identity,
+    account: record.account,
+    sequence,
+    keys,
+    listVersion: person.list.version + 1,
+    previous: person.list.hash,
+    nowMs,
+  });
+  const stored = await link.request('getVault', {});
+  if (stored.$case !== 'vault') throw new SecureChatError('MALFORMED');
+  const { vault: before, version: vaultVersion } = stored.value;
+  const owner = { account: record.account, sequence };
+  const vault = replaceVaultIdentity({ ...owner, vault: before, identity, recoverySealing, entropy: systemEntropy });
+  const next: AccountRecord = {
+    ...record,
+    stage: 'registered',
+    device: keys.device,
+    accountJws,
+    listJws,
+    deviceJws,
+    signing: keys.signing.privateKey,
+    sealing: keys.sealing.exportPkcs8(),
+    vault: new Uint8Array(0),
+  };
+  await ledger.commit([{ put: 'successor', value: next }]);
+  try {
+    await link.request('resetKeys', {
+      accountJws,
+      deviceJws,
+      listJws,
+      vault,
+      vaultVersion,
+      rotationJws: '',
+      recoverySignature: new Uint8Array(0),
+    });
+  } catch (error) {
+    const open = error instanceof SecureChatError && unknownOutcome.has(error.code);
+    // Refused: there is nothing to change over to. An open outcome is settled by the next attach.
+    if (!open) await ledger.commit([{ drop: 'successor' }]);
+    throw error;
+  }
+  return { fingerprint: identity.public.fingerprint, account: next };
+}
+
+const unknownOutcome: ReadonlySet<string> = new Set([
+  'CONNECTION_LOST',
+  'TIMEOUT',
+  'SHUTTING_DOWN',
+  'DEVICE_REVOKED',
+  'SESSION_REPLACED',
+]);
