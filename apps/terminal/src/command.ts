@@ -50,8 +50,9 @@ export function commandTree(finish: Finish, server: typeof ServerModule | undefi
   addClientOptions(program).option('--plain', 'line mode (the only one in this version)');
   program.action(async (unknown: string[], _flags: Flags, command: Command) => {
     refuseUnknown(program, unknown);
+    const settings = settingsOf(command);
     const { startLineMode } = await import('./line/start.ts');
-    finish(await startLineMode(settingsOf(command), process.env, homedir()));
+    finish(await startLineMode(settings, process.env, homedir()));
   });
 
   addClientOptions(
@@ -63,10 +64,11 @@ export function commandTree(finish: Finish, server: typeof ServerModule | undefi
     .option('--json', 'print the result as one JSON line')
     .addOption(timeoutOption('give up after so many seconds (exit code 9)'))
     .action(async (to: string, words: string[], _flags: Flags, command: Command) => {
-      const { startSend } = await import('./one-shot/start.ts');
+      const settings = settingsOf(command);
       const text = words.length === 0 ? undefined : words.join(' ');
       const target = /^[@#]/.test(to) ? to : `@${to}`;
-      finish(await startSend(settingsOf(command), { to: target, text, ...oneShotFlags(command) }));
+      const { startSend } = await import('./one-shot/start.ts');
+      finish(await startSend(settings, { to: target, text, ...oneShotFlags(command) }));
     });
 
   addClientOptions(
@@ -78,8 +80,9 @@ export function commandTree(finish: Finish, server: typeof ServerModule | undefi
     .option('--json', 'one JSON object a line')
     .addOption(timeoutOption('end after so many seconds (exit code 9)'))
     .action(async (_flags: Flags, command: Command) => {
+      const settings = settingsOf(command);
       const { startListen } = await import('./one-shot/start.ts');
-      finish(await startListen(settingsOf(command), oneShotFlags(command)));
+      finish(await startListen(settings, oneShotFlags(command)));
     });
 
   addClientOptions(
@@ -87,8 +90,9 @@ export function commandTree(finish: Finish, server: typeof ServerModule | undefi
       `echo '{"jsonrpc":"2.0","id":1,"method":"status"}' | securechat rpc`,
     ]),
   ).action(async (_flags: Flags, command: Command) => {
+    const settings = settingsOf(command);
     const { startRpc } = await import('./rpc/start.ts');
-    finish(await startRpc(settingsOf(command)));
+    finish(await startRpc(settings));
   });
 
   addServer(program, finish, server);

@@ -1,0 +1,136 @@
+/** A real server and real clients in one process, for the tests of the client over both transports. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Client, ClientEvent, ClientOptions } from '@securechat/client';
+import { connect } from '@securechat/client';
+import type { RunningServer, ServerConfig } from '@securechat/server';
+import { loadConfig, runServer } from '@securechat/server';
+
+export interface Stand {
+  readonly folder: string;
+  server(): RunningServer;
+  /** `ws://…#sha256:…` and `tcp://…#sha256:…`. */
+  address(transport: 'ws' | 'tcp'): string;
+  readonly invite: string;
+  /** A client with its own profile folder, named after it; events are collected from the start. */
+  client(name: string, transport?: 'ws' | 'tcp', more?: Partial<ClientOptions>): Promise<Person>;
+  /** Stops the server, keeps its data, starts it again on the same ports. */
+  restart(): Promise<void>;
+  stop(): Promise<void>;
+  start(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface Person {
+  readonly name: string;
+  readonly client: Client;
+  readonly events: readonly ClientEvent[];
+  readonly downloads: string;
+  /** The first event from `from` on that fits, or an error that shows what came instead. */
+  heard<K extends ClientEvent['kind']>(
+    kind: K,
+    fits?: (event: Extract<ClientEvent, { kind: K }>) => boolean,
+    from?: number,
+  ): Promise<Extract<ClientEvent, { kind: K }>>;
+}
+
+export const PASSWORD = 'correct horse battery staple';
+const HEARD_MS = 15_000;
+
+export async function openStand(config: Partial<ServerConfig> = {}): Promise<Stand> {
+  const folder = mkdtempSync(join(tmpdir(), 'securechat-pair-'));
+  const data = join(folder, 'server');
+  const base = loadConfig({
+    flags: { data, listen: '127.0.0.1:0', 'listen-tcp': '127.0.0.1:0' },
+    environment: {},
+  });
+  let settings: ServerConfig = { ...base, rsaBits: 2048, logLevel: 'silent', ...config };
+  let running = await runServer(settings);
+  const { invite = '', fingerprint, http, tcp } = running.ready;
+  const hosts = { ws: new URL(http).host, tcp: new URL(tcp).host };
+  // The same ports after a restart.
+  const place = (host: string) => ({ host: '127.0.0.1', port: Number(host.split(':')[1]) });
+  settings = { ...settings, listen: place(hosts.ws), listenTcp: place(hosts.tcp) };
+  const open = new Set<Client>();
+  const stand: Stand = {
+    folder,
+    invite,
+    server: () => running,
+    address: (transport) => `${transport}://${hosts[transport]}#${fingerprint}`,
+    async client(name, transport = 'ws', more = {}) {
+      const downloads = join(folder, `${name}-downloads`);
+      const client = await connect({
+        server: stand.address(transport),
+        profileDirectory: join(folder, name),
+        downloadDirectory: downloads,
+        rsaBits: 2048,
+        ...more,
+      });
+      open.add(client);
+      return listen(name, client, downloads);
+    },
+    async stop() {
+      await running.close();
+    },
+    async start() {
+      running = await runServer(settings);
+    },
+    async restart() {
+      await stand.stop();
+      await stand.start();
+    },
+    async close() {
+      for (const client of open) await client.close();
+      await running.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+  return stand;
+}
+
+function listen(name: string, client: Client, downloads: string): Person {
+  const events: ClientEvent[] = [];
+  const waiting = new Set<() => void>();
+  void (async () => {
+    for await (const event of client.events()) {
+      events.push(event);
+      for (const look of waiting) look();
+    }
+  })();
+  return {
+    name,
+    client,
+    events,
+    downloads,
+    heard(kind, fits = () => true, from = 0) {
+      return new Promise((resolve, reject) => {
+        const timer = setTimeout(() => {
+          waiting.delete(look);
+          const shown = events.map((event) => JSON.stringify(event)).join('\n  ');
+          reject(new Error(`${name} did not hear ${kind}; heard:\n  ${shown}`));
+        }, HEARD_MS);
+        const look = (): void => {
+          for (const event of events.slice(from)) {
+            if (event.kind !== kind) continue;
+            const found = event as Extract<ClientEvent, { kind: typeof kind }>;
+            if (!fits(found)) continue;
+            clearTimeout(timer);
+            waiting.delete(look);
+            resolve(found);
+            return;
+          }
+        };
+        waiting.add(look);
+        look();
+      });
+    },
+  };
+}
+
+/** Registers with the stand's invite. */
+export async function join2(stand: Stand, name: string, transport?: 'ws' | 'tcp'): Promise<Person> {
+  const person = await stand.client(name, transport);
+  await person.client.register({ username: name, password: PASSWORD, invite: stand.invite });
+  return person;
+}
