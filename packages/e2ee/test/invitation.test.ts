@@ -145,6 +145,11 @@ test('a second leaf of the inviter is let in only with a device of their list', 
 test('an inviter whose device is no longer listed is refused', async () =>
   joinRefused('credential', {}, { inviter: await relist(alice, [present(alice.devices[1])]) }));
 
+test('a leaf whose device certificate is over, or not valid yet, is refused', async () => {
+  await joinRefused('credential', {}, { nowMs: nowMs + 800 * DAY_MS });
+  await joinRefused('credential', {}, { nowMs: nowMs - 8 * DAY_MS });
+});
+
 test('an invitation signed by another device than the signer of GroupInfo is refused', () =>
   joinRefused('not-the-signer', { signer: present(alice.devices[1]), others: [present(alice.devices[1])] }));
 
