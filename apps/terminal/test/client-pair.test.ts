@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { join2, openStand } from './client-stand.ts';
+import { joining, openStand } from './client-stand.ts';
 
 test('two people talk over both transports', { timeout: 60_000 }, async () => {
   const stand = await openStand();
   try {
-    const alice = await join2(stand, 'alice', 'ws');
-    const bob = await join2(stand, 'bob', 'tcp');
+    const alice = await joining(stand, 'alice', 'ws');
+    const bob = await joining(stand, 'bob', 'tcp');
     const sent = await alice.client.send('@bob', 'hello bob');
     assert.equal(sent.state, 'sent');
     const { message } = await bob.heard('message');

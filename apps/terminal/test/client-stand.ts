@@ -42,8 +42,9 @@ export async function openStand(config: Partial<ServerConfig> = {}): Promise<Sta
   const folder = mkdtempSync(join(tmpdir(), 'securechat-pair-'));
   const data = join(folder, 'server');
   const base = loadConfig({
-    flags: { data, listen: '127.0.0.1:0', 'listen-tcp': '127.0.0.1:0' },
-    environment: {},
+    flags: { data, listen: '127.0.0.1:0', listenTcp: '127.0.0.1:0' },
+    env: {},
+    home: folder,
   });
   let settings: ServerConfig = { ...base, rsaBits: 2048, logLevel: 'silent', ...config };
   let running = await runServer(settings);
@@ -129,7 +130,7 @@ function listen(name: string, client: Client, downloads: string): Person {
 }
 
 /** Registers with the stand's invite. */
-export async function join2(stand: Stand, name: string, transport?: 'ws' | 'tcp'): Promise<Person> {
+export async function joining(stand: Stand, name: string, transport?: 'ws' | 'tcp'): Promise<Person> {
   const person = await stand.client(name, transport);
   await person.client.register({ username: name, password: PASSWORD, invite: stand.invite });
   return person;
