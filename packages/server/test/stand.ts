@@ -1,9 +1,9 @@
 /** Servers for tests: a folder of their own, free ports, small keys, log lines kept. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { LimitName } from '@securechat/wire';
-import { defaultLimits } from '@securechat/wire';
+import type { Code, LimitName } from '@securechat/wire';
+import { defaultLimits, SecureChatError } from '@securechat/wire';
 import type { RunningServer, ServerConfig, ServerSurroundings } from '@securechat/server';
 import { adminInvite, loadConfig, runServer } from '@securechat/server';
 import { TestClient } from './client.ts';
@@ -13,6 +13,8 @@ import { makePerson } from './people.ts';
 
 export interface Stand {
   readonly folder: string;
+  /** The data folder, inside `folder`. */
+  readonly data: string;
   readonly config: ServerConfig;
   readonly logLines: string[];
   server: RunningServer;
@@ -31,6 +33,15 @@ export interface StandOptions {
   readonly limits?: Partial<Record<LimitName, number>>;
   readonly surroundings?: ServerSurroundings;
   readonly config?: Partial<ServerConfig>;
+  readonly freshKeys?: boolean;
+}
+
+/** For assert.rejects and assert.throws. */
+export function coded(code: Code): (error: unknown) => boolean {
+  return (error) => {
+    if (error instanceof SecureChatError && error.code === code) return true;
+    throw error;
+  };
 }
 
 /** Limits under which many tests in a row do not wait for each other. */
@@ -45,6 +56,25 @@ const roomy: Partial<Record<LimitName, number>> = {
   diskFreeBytesMin: 0,
 };
 
+/** Made by the first stand of a process, copied to the others: generating RSA keys takes longer than most tests. */
+const keyFiles = ['identity.pem', 'sealing.pem', 'opaque.setup'];
+let keyFolder: string | undefined;
+
+function copyKeys(data: string): void {
+  if (keyFolder === undefined) return;
+  mkdirSync(data, { mode: 0o700 });
+  for (const name of keyFiles)
+    if (existsSync(join(keyFolder, name))) copyFileSync(join(keyFolder, name), join(data, name));
+}
+
+function keepKeys(data: string): void {
+  if (keyFolder !== undefined) return;
+  const folder = mkdtempSync(join(tmpdir(), 'securechat-keys-'));
+  for (const name of keyFiles) copyFileSync(join(data, name), join(folder, name));
+  keyFolder = folder;
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+}
+
 export async function makeStand(options: StandOptions = {}): Promise<Stand> {
   const folder = mkdtempSync(join(tmpdir(), 'securechat-server-'));
   const data = join(folder, 'data');
@@ -53,11 +83,15 @@ export async function makeStand(options: StandOptions = {}): Promise<Stand> {
   const config = { ...loaded, ...options.config, limits: { ...defaultLimits, ...roomy, ...options.limits } };
   const logLines: string[] = [];
   const surroundings = { logSink: { write: (line: string) => void logLines.push(line) }, ...options.surroundings };
+  if (options.freshKeys !== true) copyKeys(data);
+  const server = await runServer(config, surroundings);
+  keepKeys(data);
   const stand: Stand = {
     folder,
+    data,
     config,
     logLines,
-    server: await runServer(config, surroundings),
+    server,
     url: (transport) => (transport === 'ws' ? stand.server.ready.http.replace(/^http/, 'ws') : stand.server.ready.tcp),
     connect: (transport = 'tcp', connectOptions) => TestClient.connect(stand.url(transport), connectOptions),
     async register(username, more = {}) {

@@ -78,7 +78,7 @@ export function operation<K extends RequestKind, Facts, Outcome>(row: Operation<
   return { when: row.when, cost: row.cost, run: (call) => execute(row, call) };
 }
 
-/** Races lost in a row before the answer is BUSY: each lost one means that somebody else got on. */
+/** Races lost in a row before the answer is VERSION_CONFLICT; also where the store refuses an id that is in use. */
 const TRIES_MAX = 8;
 
 async function execute<K extends RequestKind, Facts, Outcome>(
@@ -100,7 +100,7 @@ async function execute<K extends RequestKind, Facts, Outcome>(
     if (reply.kind === 'close' || decision.effects.length === 0) return reply;
     return { ...reply, effects: decision.effects };
   }
-  return failure(new SecureChatError('BUSY'));
+  return failure(new SecureChatError('VERSION_CONFLICT'));
 }
 
 export function failure(error: SecureChatError): Reply {

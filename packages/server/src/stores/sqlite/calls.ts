@@ -34,7 +34,7 @@ export interface Operations {
     readonly answer: number;
   };
   readonly takeKeyPackages: {
-    readonly ask: readonly DeviceId[];
+    readonly ask: readonly [devices: readonly DeviceId[], lastResortOnly: boolean];
     readonly answer: ReadonlyMap<DeviceId, KeyPackageTaken>;
   };
   readonly keyPackageStock: {

@@ -42,14 +42,14 @@ export class KeyPackages {
     return stock;
   }
 
-  take(device: Device): KeyPackageTaken | undefined {
-    const row = this.#oldest.get(device.row);
+  take(device: Device, lastResortOnly: boolean): KeyPackageTaken | undefined {
+    const row = lastResortOnly ? undefined : this.#oldest.get(device.row);
     if (row !== undefined) {
       this.#spend.run(Number(row['row']));
       return { keyPackage: row['package'] as Uint8Array, lastResort: false, left: this.stock(device) };
     }
     const last = this.#last.get(device.row);
-    return last && { keyPackage: last['package'] as Uint8Array, lastResort: true, left: 0 };
+    return last && { keyPackage: last['package'] as Uint8Array, lastResort: true, left: this.stock(device) };
   }
 
   stock(device: Device): number {

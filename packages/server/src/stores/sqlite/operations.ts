@@ -92,11 +92,11 @@ export function createOperations(
       const device = live(id);
       return device ? keyPackages.put(device, oneTime, lastResort) : 0;
     },
-    takeKeyPackages: (ids) => {
+    takeKeyPackages: ([ids, lastResortOnly]) => {
       const taken = new Map<DeviceId, KeyPackageTaken>();
       for (const id of ids.slice(0, ROWS_MAX)) {
         const device = live(id);
-        const one = device && !taken.has(id) ? keyPackages.take(device) : undefined;
+        const one = device && !taken.has(id) ? keyPackages.take(device, lastResortOnly) : undefined;
         if (one !== undefined) taken.set(id, one);
       }
       return taken;

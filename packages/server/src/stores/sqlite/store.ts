@@ -126,8 +126,11 @@ class SqliteStore implements Store {
     return this.#ask('putKeyPackages', [device, oneTime.map(tight), lastResort && tight(lastResort)]);
   }
 
-  takeKeyPackages(devices: readonly DeviceId[]): Promise<ReadonlyMap<DeviceId, KeyPackageTaken>> {
-    return this.#ask('takeKeyPackages', [...devices]);
+  takeKeyPackages(
+    devices: readonly DeviceId[],
+    lastResortOnly = false,
+  ): Promise<ReadonlyMap<DeviceId, KeyPackageTaken>> {
+    return this.#ask('takeKeyPackages', [[...devices], lastResortOnly]);
   }
 
   keyPackageStock(device: DeviceId): Promise<{ readonly oneTime: number; readonly lastResort: boolean }> {
