@@ -1,0 +1,131 @@
+/**
+ * Messages that are signed and encrypted (RFC 9420 §6.3).
+ *
+ *     PrivateMessage        := group id <V> | epoch u64 | content type u8 | authenticated data <V>
+ *                              | sealed SenderData <V> | ciphertext <V>
+ *     PrivateMessageContent := body | authentication | zeros
+ */
+import { Reader } from '../codec/reader.ts';
+import type { Writer } from '../codec/writer.ts';
+import { Writer as BytesWriter, encode } from '../codec/writer.ts';
+import type { Entropy } from '../crypto/provider.ts';
+import type { Suite } from '../crypto/suite.ts';
+import { MlsError, demand } from '../errors.ts';
+import type { MessageKey } from '../schedule/ratchet.ts';
+import type { AuthenticatedContent } from './authenticated-content.ts';
+import { readAuthentication, writeAuthentication } from './authenticated-content.ts';
+import type { FramedContent } from './content.ts';
+import { encodeContent, readBody, readContentType, writeBody } from './content.ts';
+import type { PrivateHead, SenderData } from './sender-data.ts';
+import { REUSE_GUARD_BYTES, sealSenderData, writeHead } from './sender-data.ts';
+
+export interface PrivateMessage extends PrivateHead {
+  readonly authenticatedData: Uint8Array;
+  readonly sealedSenderData: Uint8Array;
+  readonly ciphertext: Uint8Array;
+}
+
+/** How many zero bytes to append to that many bytes of content. */
+export type Padding = (contentBytes: number) => number;
+
+/** A tag and a minimal body; sizes beyond this are for the caller to bound. */
+const PADDING_BYTES_MAX = 2 ** 24;
+
+export interface ProtectInput {
+  readonly message: AuthenticatedContent;
+  readonly key: MessageKey & { readonly generation: number };
+  readonly senderDataSecret: Uint8Array;
+  readonly padding: Padding;
+  readonly entropy: Entropy;
+}
+
+/** For content of a member. */
+export function protect(suite: Suite, input: ProtectInput): PrivateMessage {
+  const { message, key, senderDataSecret: secret, entropy } = input;
+  const { groupId, epoch, sender, authenticatedData, body } = message.content;
+  if (sender.kind !== 'member') throw new MlsError('bad-argument', 'private message of a non-member');
+  const head = { groupId, epoch, contentType: body.kind };
+  const reuseGuard = entropy(REUSE_GUARD_BYTES);
+  const ciphertext = suite.provider.seal(suite.aead, {
+    key: key.key,
+    nonce: guarded(key.nonce, reuseGuard),
+    aad: contentAad(head, authenticatedData),
+    plaintext: encodePlaintext(message, input.padding),
+  });
+  const data: SenderData = { leaf: sender.leaf, generation: key.generation, reuseGuard };
+  const sealedSenderData = sealSenderData(suite, data, { secret, ciphertext, head });
+  return { ...head, authenticatedData, sealedSenderData, ciphertext };
+}
+
+function encodePlaintext({ content, auth }: AuthenticatedContent, padding: Padding): Uint8Array {
+  const writer = new BytesWriter(512);
+  writeBody(writer, content.body);
+  writeAuthentication(writer, content, auth);
+  const unpadded = writer.doneSecret();
+  const zeros = padding(unpadded.length);
+  demand(Number.isInteger(zeros) && zeros >= 0 && zeros <= PADDING_BYTES_MAX, 'bad-argument', 'padding');
+  if (zeros === 0) return unpadded;
+  const padded = new Uint8Array(unpadded.length + zeros);
+  padded.set(unpadded);
+  unpadded.fill(0);
+  return padded;
+}
+
+export interface UnprotectInput {
+  readonly message: PrivateMessage;
+  readonly senderData: SenderData;
+  readonly key: MessageKey;
+}
+
+/** The content, not yet verified. `undecryptable`, `malformed`, `bad-padding`. */
+export function unprotect(suite: Suite, { message, senderData, key }: UnprotectInput): AuthenticatedContent {
+  const { groupId, epoch, contentType, authenticatedData, ciphertext } = message;
+  const aad = contentAad(message, authenticatedData);
+  const nonce = guarded(key.nonce, senderData.reuseGuard);
+  const plaintext = suite.provider.open(suite.aead, { key: key.key, nonce, aad, ciphertext });
+  if (plaintext === undefined) throw new MlsError('undecryptable', 'content');
+  const reader = new Reader(plaintext);
+  const body = readBody(reader, contentType);
+  const auth = readAuthentication(reader, contentType);
+  demand(
+    reader.rest().every((byte) => byte === 0),
+    'bad-padding',
+    '§6.3.1',
+  );
+  const sender = { kind: 'member', leaf: senderData.leaf } as const;
+  const content: FramedContent = { groupId, epoch, sender, authenticatedData, body };
+  return { format: 'private', content, encodedContent: encodeContent(content), auth };
+}
+
+function contentAad(head: PrivateHead, authenticatedData: Uint8Array): Uint8Array {
+  return encode((writer) => {
+    writeHead(writer, head);
+    writer.vector(authenticatedData);
+  });
+}
+
+/** §6.3.1: against reuse of a nonce after state was lost. */
+function guarded(nonce: Uint8Array, reuseGuard: Uint8Array): Uint8Array {
+  const xored = nonce.slice();
+  reuseGuard.forEach((byte, i) => (xored[i] = (xored[i] ?? 0) ^ byte));
+  return xored;
+}
+
+export function writePrivateMessage(writer: Writer, message: PrivateMessage): void {
+  writeHead(writer, message);
+  writer.vector(message.authenticatedData).vector(message.sealedSenderData).vector(message.ciphertext);
+}
+
+export function readPrivateMessage(reader: Reader): PrivateMessage {
+  return {
+    groupId: reader.vector(),
+    epoch: reader.u64(),
+    contentType: readContentType(reader),
+    authenticatedData: reader.vector(),
+    sealedSenderData: reader.vector(),
+    ciphertext: reader.vector(),
+  };
+}
+
+/** No padding. */
+export const unpadded: Padding = () => 0;
