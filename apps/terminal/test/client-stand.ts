@@ -38,11 +38,14 @@ export interface Person {
 export const PASSWORD = 'correct horse battery staple';
 const HEARD_MS = 15_000;
 
-export async function openStand(config: Partial<ServerConfig> = {}): Promise<Stand> {
+/** `limits` as `--limit` takes them. */
+export type StandConfig = Partial<Omit<ServerConfig, 'limits'>> & { readonly limits?: readonly string[] };
+
+export async function openStand({ limits = [], ...config }: StandConfig = {}): Promise<Stand> {
   const folder = mkdtempSync(join(tmpdir(), 'securechat-pair-'));
   const data = join(folder, 'server');
   const base = loadConfig({
-    flags: { data, listen: '127.0.0.1:0', listenTcp: '127.0.0.1:0' },
+    flags: { data, listen: '127.0.0.1:0', listenTcp: '127.0.0.1:0', limit: limits },
     env: {},
     home: folder,
   });

@@ -8,7 +8,7 @@
 import type { Code, DeviceId, FailureDetail, GroupId } from '@securechat/wire';
 import { idOf } from '@securechat/wire';
 import { verdictOf } from './answers.ts';
-import { retryDelayMs } from './backoff.ts';
+import { RETRY_MS_FIRST, retryDelayMs } from './backoff.ts';
 import type { Effect } from './effect.ts';
 import type { Item } from './item.ts';
 import { unsealed, withSealedState } from './item.ts';
@@ -17,6 +17,8 @@ import { groupOf, sendingGroup, withoutGroup, withState } from './lineage.ts';
 
 /** Messages of one conversation on their way at once. */
 export const LANE_IN_FLIGHT_MAX = 16;
+/** Of those that were refused: whatever refused them may do so again. */
+export const RETRIED_AT_ONCE_MAX = 4;
 /** How long an invitation or a commit that the server speaks of may take to arrive before we act without it. */
 export const AWAIT_MS = 15_000;
 /** A submit number called too low this often means that our own count is wrong: attach again and ask. */
@@ -77,7 +79,8 @@ export function planLane(lane: Lane, moment: Moment): LaneStep {
   if (lane.items.some((item) => item.sealed?.state === 'sent')) return sealMore(lane);
   const ready = { ...lane, items: unsealUseless(lane) };
   const refused = ready.items.filter((item) => item.sealed?.state === 'refused').map(({ order }) => order);
-  if (refused.length > 0) return work(ready, { kind: 'renumber', user: lane.user, orders: refused });
+  const orders = refused.slice(0, RETRIED_AT_ONCE_MAX);
+  if (orders.length > 0) return work(ready, { kind: 'renumber', user: lane.user, orders });
   return sealMore(ready);
 }
 
@@ -268,9 +271,16 @@ function tooLow(lane: Lane, item: Item): LaneStep {
   return { lane: refused(lane, struck), effects };
 }
 
+/** `waitMs`: what the server asked for; 0 = it did not say. Several refusals of one burst count as one failure. */
 export function pause(lane: Lane, moment: Moment, waitMs: number): Lane {
-  const pausedUntilMs = moment.nowMs + Math.max(waitMs, retryDelayMs(lane.failures, moment.random));
-  return { ...lane, pausedUntilMs: Math.max(lane.pausedUntilMs, pausedUntilMs), failures: lane.failures + 1 };
+  const delayMs =
+    waitMs > 0 ? waitMs + Math.ceil(moment.random * RETRY_MS_FIRST) : retryDelayMs(lane.failures, moment.random);
+  const again = lane.pausedUntilMs > moment.nowMs;
+  return {
+    ...lane,
+    pausedUntilMs: Math.max(lane.pausedUntilMs, moment.nowMs + delayMs),
+    failures: again ? lane.failures : lane.failures + 1,
+  };
 }
 
 /** Time passed: a pause is over, a wait that led nowhere ends. */

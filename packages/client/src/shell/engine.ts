@@ -29,7 +29,7 @@ import {
 import { replenish } from './key-packages.ts';
 import type { Ledger } from './ledger.ts';
 import type { Link, LinkEvents } from './link-port.ts';
-import { attachOver, afterAttach } from './online.ts';
+import { afterAttach, attachOver, becomeReachable } from './online.ts';
 import type { Answer, OpenAccount } from './open-account.ts';
 import { failureOf } from './open-account.ts';
 import { replaceDevice } from './new-device.ts';
@@ -89,6 +89,7 @@ export class Engine implements OpenAccount {
   #attempt = 0;
   #firstTry: PromiseWithResolvers<Code | undefined> = Promise.withResolvers();
   #caughtUp: PromiseWithResolvers<void> = Promise.withResolvers();
+  readonly #reachable: PromiseWithResolvers<void> = Promise.withResolvers();
   #attached: control.Attached | undefined;
   #ended = false;
 
@@ -160,14 +161,14 @@ export class Engine implements OpenAccount {
 
   /**
    * Reads the outbox into the core and connects, over `opened` if there is a link already. Resolves with undefined when
-   * attached and the mailbox as it was then is read, or with the code of what kept the first attempt from it.
+   * attached, the mailbox as it was then is read and others can write first, or with the code of what kept the first attempt from it.
    */
   async start(opened?: { readonly link: OpenedLink; readonly events: ForwardedEvents }): Promise<Code | undefined> {
     await this.#load();
     this.#handOver = opened;
     this.dispatch({ kind: 'start' });
     const code = await this.#firstTry.promise;
-    if (code === undefined) await this.#caughtUp.promise;
+    if (code === undefined) await Promise.all([this.#caughtUp.promise, this.#reachable.promise]);
     return code;
   }
 
@@ -180,6 +181,7 @@ export class Engine implements OpenAccount {
     this.#closeLink();
     this.#firstTry.resolve('CONNECTION_LOST');
     this.#caughtUp.resolve();
+    this.#reachable.resolve();
     await this.transfers.stop();
     await this.serial.idle();
     await this.inbox.idle();
@@ -307,6 +309,8 @@ export class Engine implements OpenAccount {
       this.dispatch({ kind: 'opened', rolledBack: attached.rolledBack, reading: this.inbox.behind });
       this.#firstTry.resolve(undefined);
       events.release();
+      const reachable = becomeReachable(this, attached.answer).catch(() => undefined);
+      void reachable.then(() => this.#reachable.resolve());
       void afterAttach(this, attached.answer).catch(() => undefined);
     } catch (cause) {
       this.#opening?.close();
@@ -325,6 +329,7 @@ export class Engine implements OpenAccount {
     this.presences.clear();
     this.#firstTry.resolve(code);
     this.#caughtUp.resolve();
+    this.#reachable.resolve();
     this.dispatch({ kind: 'closed', code });
   }
 

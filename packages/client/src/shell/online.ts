@@ -64,10 +64,14 @@ async function leaveAllGroups(account: OpenAccount, submitNumber: number): Promi
   await ledger.commit([]);
 }
 
+/** Until this is done nobody can write first. */
+export async function becomeReachable(account: OpenAccount, attached: control.Attached): Promise<void> {
+  await replenish(account, attached.keyPackagesLeft, attached.lastResortStored);
+}
+
 /** Each chore for itself: one that fails is done at the next attach. */
 export async function afterAttach(account: OpenAccount, attached: control.Attached): Promise<void> {
   const chores: (() => Promise<void>)[] = [
-    () => replenish(account, attached.keyPackagesLeft, attached.lastResortStored),
     () => storeVault(account, attached.vaultVersion),
     () => mirrorBlocks(account),
     () => watchPresence(account),

@@ -148,7 +148,7 @@ export class Transfers {
   }
 
   #offered(user: string, body: Extract<Body, { kind: 'file-offer' }>): StateChange | undefined {
-    const { ledger, nowMs } = this.#account;
+    const { ledger } = this.#account;
     if (ledger.transfers.has(body.transfer)) return undefined;
     const { transfer: id, bytes } = body;
     const name = safeFileName(body.name);
@@ -163,7 +163,7 @@ export class Transfers {
       path: '',
       chunks: [],
       blob: undefined,
-      sinceMs: nowMs(),
+      sinceMs: this.#account.nowMs(),
     };
     const open = [...ledger.transfers.values()].filter(
       (one) => one.user === user && one.direction === 'down' && one.stage === 'offered',
