@@ -155,15 +155,12 @@ export class ModelStore implements Store {
     if (commit && group) group.epoch = outcome.epoch;
     if (submit.kind === 'found' && founding) this.#found(submission, founding, outcome.epoch);
     if (outcome.wrote && peer) this.#wrote.add(`${own} ${peer}`);
-    // In the order of the bodies, as rows are written.
-    const order = new Map(outcome.rows.map((row, at) => [rows[at], row.body]));
-    rows.sort((a, b) => (order.get(a) ?? 0) - (order.get(b) ?? 0));
     return {
       kind: 'accepted',
       repeat: false,
       devices: outcome.devices,
       peers: outcome.peers,
-      rows: rows.map(appended),
+      rows,
     };
   }
 
@@ -437,8 +434,4 @@ function bytesOf(device: ModelDevice): number {
 
 function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('hex');
-}
-
-function appended({ device, seq, kind, group, storedAtMs, payload }: AppendedRow): AppendedRow {
-  return { device, seq, kind, group, storedAtMs, payload };
 }

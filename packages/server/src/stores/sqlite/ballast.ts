@@ -6,8 +6,11 @@ import { closeSync, existsSync, fsyncSync, openSync, statfsSync, statSync, unlin
 import { randomFillSync } from 'node:crypto';
 import { join } from 'node:path';
 
-/** Two WAL files between checkpoints (1,000 pages of 4 KiB each). */
-export const BALLAST_BYTES = 8 * 1024 * 1024;
+/**
+ * More than the log between two checkpoints (4 MiB) and the largest group of a commit (about 5 MiB) together: the
+ * checkpoint that makes room again may have to write all of it into the database first.
+ */
+export const BALLAST_BYTES = 16 * 1024 * 1024;
 /** Free space above the ballast before it is laid down again, so that it does not come and go. */
 const MARGIN_BYTES = 8 * 1024 * 1024;
 const RETRY_MS = 1000;
@@ -37,13 +40,17 @@ export class Ballast {
     }
   }
 
-  /** True when the ballast lies there afterwards. Tries at most once a second. */
-  restore(monotonicMs: number): boolean {
+  /**
+   * True when the ballast lies there afterwards. Tries at most once a second, and lets `reclaim` give back first what the
+   * database does not use any more.
+   */
+  restore(monotonicMs: number, reclaim?: () => void): boolean {
     if (this.#laid) return true;
     if (monotonicMs - this.#triedAtMs < RETRY_MS) return false;
     this.#triedAtMs = monotonicMs;
     try {
       if (existsSync(this.#path) && statSync(this.#path).size === this.#bytes) return (this.#laid = true);
+      reclaim?.();
       const { bavail, bsize } = statfsSync(join(this.#path, '..'));
       if (bavail * bsize < this.#bytes + Math.min(MARGIN_BYTES, this.#bytes)) return false;
       this.#lay();

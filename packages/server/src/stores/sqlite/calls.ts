@@ -17,6 +17,9 @@ import type {
   Submission,
 } from '../port.ts';
 
+/** Payload bytes of one batch, and about those of one commit: bounds the log, and with it what the ballast must hold. */
+export const BATCH_BYTES_MAX: number = 2 * 1024 * 1024;
+
 export interface Operations {
   readonly submit: { readonly ask: PackedSubmission; readonly answer: PackedResult };
   readonly fetch: {

@@ -16,18 +16,21 @@ export interface OpenedDatabase {
 }
 
 /**
+ * `logBytes`: how long the write-ahead log gets before it is moved into the database.
  * StoreErrors: 'in-use' when another process (or store) holds the folder, 'schema-newer', 'corrupt', 'full',
  * 'unavailable'.
  */
-export function openDatabase(directory: string): OpenedDatabase {
+export function openDatabase(directory: string, logBytes: number): OpenedDatabase {
   let lock: DatabaseSync | undefined;
   let db: DatabaseSync | undefined;
   try {
     makeDataFolder(directory);
     lock = lockFolder(directory);
     db = new DatabaseSync(privateFile(directory, 'securechat.db'), { timeout: 2000 });
-    db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;
+    // auto_vacuum before anything is written: free pages can be given back to a full disk (writer.ts).
+    db.exec(`PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;
       PRAGMA foreign_keys = OFF; PRAGMA trusted_schema = OFF; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY;
+      PRAGMA wal_autocheckpoint = ${Math.max(16, Math.floor(logBytes / 4096))};
       PRAGMA journal_size_limit = 67108864;`);
     migrate(db);
     const opened = db;

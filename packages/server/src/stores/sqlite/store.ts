@@ -18,7 +18,7 @@ import type {
 import { StoreError } from '../port.ts';
 import { BALLAST_BYTES } from './ballast.ts';
 import type { Call, FromWriter, OperationName, Operations, PackedFailure, PackedResult, ToWriter } from './calls.ts';
-import { packSubmission, tight } from './calls.ts';
+import { BATCH_BYTES_MAX, packSubmission, tight } from './calls.ts';
 import { unpackDevices, unpackIds } from './pack.ts';
 
 export interface SqliteStoreOptions {
@@ -220,7 +220,14 @@ class SqliteStore implements Store {
   }
 
   #post(): void {
-    const batch = this.#waiting.splice(0, this.#batchMax);
+    let size = 0;
+    let count = 0;
+    for (const { payload } of this.#waiting) {
+      size += payload?.length ?? 0;
+      if (count > 0 && (count === this.#batchMax || size > BATCH_BYTES_MAX)) break;
+      count += 1;
+    }
+    const batch = this.#waiting.splice(0, count);
     const bytes = new Uint8Array(batch.reduce((sum, { payload }) => sum + (payload?.length ?? 0), 0));
     let at = 0;
     const calls = batch.map(({ call, payload }): Call => {

@@ -6,7 +6,7 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import type { StoreError } from '../port.ts';
 import { Ballast } from './ballast.ts';
 import type { Call, FromWriter, OperationName, Operations, PackedFailure, ToWriter, WriterOptions } from './calls.ts';
-import { unpackSubmission } from './calls.ts';
+import { BATCH_BYTES_MAX, unpackSubmission } from './calls.ts';
 import { failureOf, isFatal, openDatabase } from './database.ts';
 import { createOperations } from './operations.ts';
 
@@ -34,6 +34,12 @@ const needs: Readonly<Record<OperationName, 'nothing' | 'ballast' | 'room'>> = {
   maintain: 'ballast',
 };
 
+/** 4 MiB of a full disk, at most, before anybody is served again. */
+const RECLAIM_PAGES = 32;
+const RECLAIM_STEPS_MAX = 32;
+
+const LOG_BYTES = 4 * 1024 * 1024;
+
 const FULL: PackedFailure = { code: 'full', retry: 'same', outcome: 'none', text: 'no space left' };
 
 try {
@@ -43,7 +49,7 @@ try {
 }
 
 function run(): void {
-  const database = openDatabase(options.directory);
+  const database = openDatabase(options.directory, Math.min(LOG_BYTES, options.ballastBytes / 2));
   const ballast = new Ballast(options.directory, options.ballastBytes);
   ballast.restore(performance.now());
   const { operations, store } = createOperations(database.db, options);
@@ -81,7 +87,7 @@ function run(): void {
       if (each[1] === 'submit') store.refusedBeforehand(unpackSubmission(each[2], bytes));
       failures.push([each[0], FULL]);
     };
-    const attempt = (some: readonly Call[]): void => {
+    const attempt = (some: readonly Call[], triesLeft = 2): void => {
       try {
         answers.push(...transact(some));
       } catch (error) {
@@ -93,15 +99,15 @@ function run(): void {
           ballast.release();
           checkpoint();
           for (const each of some)
-            if (some.length === 1 || needs[each[1]] === 'room') refuseFull(each);
-            else attempt([each]);
+            if (triesLeft === 1 || needs[each[1]] === 'room') refuseFull(each);
+            else attempt([each], triesLeft - 1);
         } else if (some.length === 1) failures.push([only[0], packFailure(failure)]);
         else for (const each of some) attempt([each]);
       }
     };
     const runnable: Call[] = [];
     for (const each of calls)
-      if (needs[each[1]] !== 'room' || ballast.restore(performance.now())) runnable.push(each);
+      if (needs[each[1]] !== 'room' || ballast.restore(performance.now(), reclaim)) runnable.push(each);
       else refuseFull(each);
     if (runnable.length > 0) attempt(runnable);
     return { kind: 'answers', answers, failures };
@@ -116,18 +122,30 @@ function run(): void {
     }
   };
 
+  /** Gives free pages of the database back to the disk, in steps that fit into what the ballast left. */
+  const reclaim = (): void => {
+    for (let step = 0; step < RECLAIM_STEPS_MAX; step += 1) {
+      checkpoint();
+      const free = Number(database.db.prepare('PRAGMA freelist_count').get()?.['freelist_count']);
+      if (free < RECLAIM_PAGES) return;
+      database.db.exec(`PRAGMA incremental_vacuum(${RECLAIM_PAGES})`);
+    }
+  };
+
   port.on('message', (first: ToWriter) => {
     if (dead) return;
     let closing = first.kind === 'close';
     const batches = first.kind === 'calls' ? [first] : [];
     let waiting = batches.reduce((sum, batch) => sum + batch.calls.length, 0);
-    while (!closing && waiting < options.limits.commitRowsMax) {
+    let size = batches.reduce((sum, batch) => sum + batch.bytes.length, 0);
+    while (!closing && waiting < options.limits.commitRowsMax && size < BATCH_BYTES_MAX) {
       const next = receiveMessageOnPort(port) as { readonly message: ToWriter } | undefined;
       if (next === undefined) break;
       if (next.message.kind === 'close') closing = true;
       else {
         batches.push(next.message);
         waiting += next.message.calls.length;
+        size += next.message.bytes.length;
       }
     }
     try {
@@ -137,7 +155,7 @@ function run(): void {
         post({ ...group(calls), batches: batches.length });
         if (calls.some(([, name]) => name === 'maintain')) {
           checkpoint();
-          ballast.restore(performance.now());
+          ballast.restore(performance.now(), reclaim);
         }
       }
       if (closing) {
