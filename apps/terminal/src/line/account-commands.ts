@@ -19,16 +19,15 @@ export async function register(session: Session, rest = ''): Promise<void> {
       invite = (await screen.ask('Invite: '))?.trim();
       if (invite === undefined || invite === '') return session.notice('Not registered.');
     }
-    const made = await client.register({
-      username,
-      password,
-      ...(invite !== undefined && { invite: inviteCode(invite) }),
+    const code = invite === undefined ? {} : { invite: inviteCode(invite) };
+    await session.enter(async () => {
+      const made = await client.register({ username, password, ...code });
+      screen.setStatus(undefined);
+      const { username: name } = await client.status();
+      session.loggedIn(name ?? username);
+      session.notice(`Registered and logged in as ${session.username}.`);
+      showRecoveryWords(session, made.recoveryWords);
     });
-    screen.setStatus(undefined);
-    const { username: name } = await client.status();
-    session.loggedIn(name ?? username);
-    session.notice(`Registered and logged in as ${session.username}.`);
-    showRecoveryWords(session, made.recoveryWords);
   } catch (error) {
     screen.setStatus(undefined);
     session.accountFailed(error);
@@ -48,11 +47,14 @@ export async function login(session: Session, rest = ''): Promise<void> {
     const known = await client.hasProfile(username);
     const recoveryWords = known ? undefined : await screen.ask('Recovery words: ', { hidden: true });
     if (!known && (recoveryWords === undefined || recoveryWords.trim() === '')) return session.notice('Not logged in.');
-    const loggedIn = await client.login({ username, password, ...(recoveryWords !== undefined && { recoveryWords }) });
-    screen.setStatus(undefined);
-    session.loggedIn(loggedIn.username);
-    session.notice(`Logged in as ${loggedIn.username}.`);
-    await session.showUnread(loggedIn.unread);
+    await session.enter(async () => {
+      const words = recoveryWords === undefined ? {} : { recoveryWords };
+      const loggedIn = await client.login({ username, password, ...words });
+      screen.setStatus(undefined);
+      session.loggedIn(loggedIn.username);
+      session.notice(`Logged in as ${loggedIn.username}.`);
+      await session.showUnread(loggedIn.unread);
+    });
   } catch (error) {
     screen.setStatus(undefined);
     session.accountFailed(error);

@@ -106,8 +106,12 @@ async function command(session: Session, name: string, rest: string): Promise<vo
   session.notice(`There is no command !${sanitizeLine(name)}. ${hint} Nothing was sent.`);
 }
 
+/** Belong to the way in, not to what is behind it. */
+const atOnce: ReadonlySet<ClientEvent['kind']> = new Set(['connection', 'serverPinned', 'loggedOut']);
+
 async function listen(session: Session, events: AsyncIterable<ClientEvent>): Promise<void> {
   for await (const event of events) {
+    if (!atOnce.has(event.kind)) await session.entering;
     showEvent(session, event);
     // On a pipe nobody presses Enter after reading: printed is seen.
     if (!session.screen.interactive && event.kind === 'message') await session.markSeen();

@@ -63,6 +63,8 @@ export class Session {
   readonly seen = new Set<string>();
   /** People known to be known: no question before writing to them. */
   readonly acquainted = new Set<string>();
+  /** While a login or registration is under way: what arrives is shown behind its answer. */
+  entering: Promise<void> | undefined;
   passwordOnce: string | undefined;
   accountOutcome: number = exitCodes.ok;
   sendOutcome: number = exitCodes.ok;
@@ -91,6 +93,17 @@ export class Session {
   accountFailed(error: unknown): void {
     this.accountOutcome = exitCodeOf(asSecureChatError(error).code);
     this.failure(error);
+  }
+
+  async enter(work: () => Promise<void>): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.entering = promise;
+    try {
+      await work();
+    } finally {
+      this.entering = undefined;
+      resolve();
+    }
   }
 
   loggedIn(username: string): void {
@@ -161,6 +174,7 @@ export class Session {
       if (count > limit) this.notice(`  … ${count - limit} earlier ones of ${user}: !history ${user} ${count}`);
       for (const message of received) this.showMessage(message);
     }
+    if (!this.screen.interactive) await this.markSeen();
   }
 
   /** For a pipe and for scripts: what went wrong and was not made good. A terminal was read by a person: 0. */
