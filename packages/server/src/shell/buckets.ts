@@ -17,6 +17,11 @@ export class Buckets {
     this.#nowMs = nowMs;
   }
 
+  /** Keys remembered. */
+  get size(): number {
+    return this.#buckets.size;
+  }
+
   spend(key: string, cost = 1): Spent {
     const spent = spend(this.#buckets.get(key), this.#rule, this.#nowMs(), cost);
     // Deleting first keeps the map in order of last use.

@@ -1,0 +1,420 @@
+/** Goal: starting, refusing to start, serving over TLS, administration, logs, and stopping without loss. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { connect, createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { WebSocket } from 'ws';
+import { systemEntropy } from '@securechat/crypto';
+import {
+  adminDisable,
+  adminEnable,
+  adminInvite,
+  adminUsers,
+  configRows,
+  limitRows,
+  loadConfig,
+  runServer,
+  StartError,
+} from '@securechat/server';
+import type { GivenFlags } from '@securechat/server';
+import { limits } from '@securechat/wire';
+import { openKeys, PREVIOUS_SEALING_MS } from '../src/keys.ts';
+import { openWire, Outbox } from './client.ts';
+import { makePerson } from './people.ts';
+import type { Stand } from './stand.ts';
+import { coded, makeStand, until } from './stand.ts';
+
+let folder: string;
+before(() => {
+  folder = mkdtempSync(join(tmpdir(), 'securechat-config-'));
+});
+after(() => rmSync(folder, { recursive: true }));
+
+const load = (flags: GivenFlags = {}, env: Record<string, string> = {}, configFile?: string) =>
+  loadConfig({ flags, env, home: '/home/anna', configFile });
+
+function startError(exitCode: number, text: RegExp): (error: unknown) => boolean {
+  return (error) => {
+    assert.ok(error instanceof StartError, String(error));
+    assert.match(error.message, text);
+    assert.match(error.message, /[.']$/);
+    assert.equal(error.exitCode, exitCode);
+    return true;
+  };
+}
+
+test('configuration: flag over environment over file over default', () => {
+  const file = join(folder, 'config.json');
+  writeFileSync(
+    file,
+    JSON.stringify({ listen: '127.0.0.1:1', registration: 'open', limit: { connectionsMax: 5 }, rsaBits: 2048 }),
+  );
+  assert.deepEqual(load().listen, { host: '127.0.0.1', port: 4200 });
+  assert.deepEqual(load().listenTcp, { host: '127.0.0.1', port: 4201 });
+  assert.equal(load().data, '/home/anna/.local/share/securechat/server');
+  assert.equal(load({}, { SECURECHAT_HOME: '/srv' }).data, '/srv/server');
+  assert.equal(load({}, { XDG_DATA_HOME: '/x' }).data, '/x/securechat/server');
+  assert.equal(load({}, {}, file).listen.port, 1);
+  assert.equal(load({}, { SECURECHAT_CONFIG: file }).registration, 'open');
+  assert.equal(load({}, { SECURECHAT_LISTEN: '127.0.0.1:2' }, file).listen.port, 2);
+  assert.equal(load({ listen: '127.0.0.1:3' }, { SECURECHAT_LISTEN: '127.0.0.1:2' }, file).listen.port, 3);
+  assert.equal(load({}, {}, file).limits.connectionsMax, 5);
+  assert.equal(load({ limit: ['pingMs=7', 'deadMs=9'] }, {}, file).limits.pingMs, 7);
+  assert.equal(load({}, { SECURECHAT_LIMIT: 'pingMs=7, deadMs=9' }).limits.deadMs, 9);
+  assert.equal(load({}, {}, file).rsaBits, 2048);
+  writeFileSync(join(folder, 'secret'), 'embedded\n');
+  assert.equal(load({}, { SECURECHAT_DATABASE_FILE: join(folder, 'secret') }).registration, 'invite');
+});
+
+const refusedConfig: readonly [string, GivenFlags, RegExp][] = [
+  ['an unknown name', { colour: 'red' }, /no setting named "colour"/],
+  ['a bad address', { listen: 'nowhere' }, /--listen cannot be used/],
+  ['a port out of range', { listen: '127.0.0.1:70000' }, /--listen/],
+  ['an unknown mode', { registration: 'maybe' }, /invite, open, closed/],
+  ['a small key', { rsaBits: '1024' }, /--rsa-bits/],
+  ['an unknown limit', { limit: ['nothing=1'] }, /no limit named "nothing"/],
+  ['a limit of the protocol', { limit: ['frameBytesMax=1'] }, /part of the protocol/],
+  ['a limit without a number', { limit: ['pingMs=x'] }, /whole number/],
+  ['another database', { database: 'postgres://x' }, /embedded database/],
+  ['a certificate without a key', { tlsCert: 'x' }, /both --tls-cert and --tls-key/],
+  ['a public address with a fingerprint', { publicAddress: `wss://a#sha256:${'A'.repeat(43)}` }, /fingerprint/],
+  ['a bad proxy', { behindProxy: ['10.0.0.0/99'] }, /--behind-proxy/],
+  ['plain text beyond loopback', { listen: '0.0.0.0:0' }, /without TLS is refused/],
+  ['plain TCP beyond loopback', { listenTcp: '[::]:0' }, /without TLS is refused/],
+];
+for (const [what, flags, text] of refusedConfig)
+  test(`configuration with ${what} is refused in one sentence`, () => {
+    assert.throws(() => load(flags), startError(2, text));
+  });
+
+test('a configuration file that is absent, no JSON, or has an unknown key is refused', () => {
+  assert.throws(() => load({}, {}, join(folder, 'none')), startError(2, /cannot be read/));
+  const file = join(folder, 'bad.json');
+  writeFileSync(file, '{');
+  assert.throws(() => load({}, {}, file), startError(2, /is not JSON/));
+  writeFileSync(file, '{"colour": 1}');
+  assert.throws(() => load({}, {}, file), startError(2, /unknown setting "colour"/));
+  writeFileSync(file, '{"listen": {}}');
+  assert.throws(() => load({}, {}, file), startError(2, /wrong kind/));
+});
+
+test('beyond loopback a proxy, TLS or an explicit word allow the listener', () => {
+  const flags = { listen: '0.0.0.0:0', listenTcp: '0.0.0.0:0' };
+  assert.ok(load({ ...flags, insecureListen: true }).insecureListen);
+  assert.equal(load({ ...flags, behindProxy: ['10.0.0.0/8', '::1'] }).behindProxy.length, 2);
+  assert.ok(load({ ...flags, tlsCert: 'a', tlsKey: 'b' }).tls);
+});
+
+test('the table serves help: every row has flag, environment name and help; every limit of a server is listed', () => {
+  for (const row of configRows) {
+    assert.match(row.flag, /^[a-z-]+$/);
+    assert.equal(row.env, `SECURECHAT_${row.flag.toUpperCase().replaceAll('-', '_')}`);
+    assert.ok(row.help.length > 10);
+  }
+  const names = limitRows().map(({ name }) => name);
+  assert.ok(names.includes('messagesPerSecond') && !names.includes('frameBytesMax'));
+  assert.equal(names.length, Object.values(limits).filter(({ scope }) => scope === 'server').length);
+});
+
+const quiet = { logSink: { write: () => undefined } };
+
+function configFor(data: string, more: GivenFlags = {}) {
+  return load({ data, listen: '127.0.0.1:0', listenTcp: '127.0.0.1:0', rsaBits: '2048', ...more });
+}
+
+test('the first start makes keys for their owner alone, and an invite; the second is the same server', async () => {
+  const data = join(folder, 'first');
+  const server = await runServer(configFor(data), quiet);
+  const { ready } = server;
+  assert.match(ready.http, /^http:\/\/127\.0\.0\.1:\d+$/);
+  assert.match(ready.tcp, /^tcp:\/\/127\.0\.0\.1:\d+$/);
+  assert.match(ready.fingerprint, /^sha256:[\w-]{43}$/);
+  assert.match(ready.address, /^ws:\/\/127\.0\.0\.1:\d+#sha256:/);
+  assert.ok(ready.invite);
+  assert.equal(statSync(data).mode & 0o777, 0o700);
+  for (const name of readdirSync(data)) {
+    const mode = statSync(join(data, name)).mode & 0o777;
+    assert.equal(mode & 0o077, 0, `${name} has mode ${mode.toString(8)}`);
+  }
+  await server.close();
+  assert.equal(await server.stopped, 'closed');
+  assert.equal(existsSync(join(data, 'admin.sock')), false);
+  const startMs = performance.now();
+  const again = await runServer(configFor(data), quiet);
+  const elapsedMs = performance.now() - startMs;
+  assert.equal(again.ready.fingerprint, ready.fingerprint);
+  assert.ok(again.ready.invite !== undefined && again.ready.invite !== ready.invite);
+  await again.close();
+  // One second is wanted; the machine of a test may be busy.
+  assert.ok(elapsedMs < 5000, `ready after ${elapsedMs} ms`);
+});
+
+test('what keeps a server from starting is one sentence with an exit code', async () => {
+  const data = join(folder, 'first');
+  const running = await runServer(configFor(data), quiet);
+  await assert.rejects(runServer(configFor(data), quiet), startError(2, /in use by another SecureChat server/));
+  const { port } = new URL(running.ready.http);
+  const taken = configFor(join(folder, 'second'), { listen: `127.0.0.1:${port}` });
+  await assert.rejects(runServer(taken, quiet), startError(4, /in use by another program/));
+  await running.close();
+
+  for (const name of ['identity.pem', 'sealing.pem', 'slot.key', 'opaque.setup']) {
+    const path = join(data, name);
+    chmodSync(path, 0o640);
+    await assert.rejects(runServer(configFor(data), quiet), startError(2, new RegExp(name)));
+    chmodSync(path, 0o600);
+    const content = readFileSync(path);
+    writeFileSync(path, 'nonsense');
+    await assert.rejects(runServer(configFor(data), quiet), startError(2, new RegExp(name)));
+    writeFileSync(path, content);
+  }
+  chmodSync(data, 0o755);
+  await assert.rejects(runServer(configFor(data), quiet), startError(2, /can be used by others/));
+  chmodSync(data, 0o700);
+  const file = join(folder, 'file');
+  writeFileSync(file, '');
+  await assert.rejects(runServer(configFor(file), quiet), startError(2, /data folder/));
+  await assert.rejects(
+    runServer(configFor(data, { listen: '192.0.2.1:0', insecureListen: true }), quiet),
+    startError(4, /none of this machine/),
+  );
+  // After all that it still starts.
+  await (await runServer(configFor(data), quiet)).close();
+});
+
+test('the sealing key is renewed before it ends; the old one serves ten minutes more', async () => {
+  const data = join(folder, 'keys');
+  mkdirSync(data, { mode: 0o700 });
+  const day = 86_400_000;
+  const options = { folder: data, rsaBits: 2048, nowMs: 1_800_000_000_000, entropy: systemEntropy };
+  const keys = await openKeys(options);
+  assert.equal(keys.sealing.sequence, 1);
+  assert.equal(await keys.renew(options.nowMs + 29 * day), false);
+  const before = keys.sealing;
+  const nowMs = options.nowMs + 31 * day;
+  assert.equal(await keys.renew(nowMs), true);
+  assert.equal(keys.sealing.sequence, 2);
+  assert.equal(keys.previousSealing, before);
+  await keys.renew(nowMs + PREVIOUS_SEALING_MS - 1);
+  assert.equal(keys.previousSealing, before);
+  await keys.renew(nowMs + PREVIOUS_SEALING_MS);
+  assert.equal(keys.previousSealing, undefined);
+  // A server that was off for a year renews at its start.
+  const later = await openKeys({ ...options, nowMs: nowMs + 365 * day });
+  assert.equal(later.fingerprint, keys.fingerprint);
+  assert.equal(later.sealing.sequence, 3);
+  assert.deepEqual(later.slotKey, keys.slotKey);
+});
+
+function selfSigned(name: string): { cert: string; key: string } {
+  const [cert, key] = [join(folder, `${name}.crt`), join(folder, `${name}.key`)];
+  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
+  const what = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
+  execFileSync('openssl', [...what, ...subject, '-keyout', key, '-out', cert], { stdio: 'ignore' });
+  chmodSync(key, 0o600);
+  return { cert, key };
+}
+
+function hasOpenssl(): boolean {
+  try {
+    execFileSync('openssl', ['version'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+if (hasOpenssl())
+  test('with a certificate both listeners speak TLS and nothing else', async () => {
+    const { cert, key } = selfSigned('server');
+    const stand = await makeStand({ flags: { tlsCert: cert, tlsKey: key } });
+    try {
+      assert.match(stand.server.ready.http, /^https:/);
+      assert.match(stand.server.ready.tcp, /^tls:/);
+      const anna = await makePerson({ username: 'anna', server: stand.server.ready.fingerprint });
+      const ca = readFileSync(cert, 'utf8');
+      const first = await stand.connect('ws', { ca });
+      await first.register(anna, { invite: (await adminInvite(stand.data)).code });
+      await first.attach(anna);
+      const second = await stand.connect('tcp', { ca });
+      await second.attach(anna);
+      await first.wire.closed;
+      second.close();
+      await assert.rejects(stand.connect('ws'), /self-signed/);
+      const plain = await openWire(stand.server.ready.tcp.replace('tls:', 'tcp:'));
+      plain.raw(new Uint8Array(20));
+      await plain.closed;
+      assert.equal(await plain.next(), undefined);
+    } finally {
+      await stand.stop();
+    }
+    chmodSync(key, 0o644);
+    const open = configFor(join(folder, 'tls'), { tlsCert: cert, tlsKey: key });
+    await assert.rejects(runServer(open, quiet), startError(2, /can be read by everybody/));
+    const other = selfSigned('other');
+    const mixed = configFor(join(folder, 'tls'), { tlsCert: cert, tlsKey: other.key });
+    await assert.rejects(runServer(mixed, quiet), startError(2, /cannot be used together/));
+    const none = configFor(join(folder, 'tls'), { tlsCert: join(folder, 'none'), tlsKey: other.key });
+    await assert.rejects(runServer(none, quiet), startError(2, /cannot be read/));
+  });
+
+test('behind a proxy the address of the person counts, as the proxy saw it', async () => {
+  const stand = await makeStand({ flags: { behindProxy: ['127.0.0.1'] }, limits: { unauthenticatedPerAddressMax: 1 } });
+  try {
+    const open = (forwarded: string): Promise<string> =>
+      new Promise((resolve) => {
+        const socket = new WebSocket(stand.url('ws'), { headers: { 'X-Forwarded-For': forwarded } });
+        socket.on('open', () => resolve('open'));
+        socket.on('unexpected-response', (_request, response) => resolve(String(response.statusCode)));
+        socket.on('error', () => undefined);
+      });
+    assert.equal(await open('198.51.100.1'), 'open');
+    assert.equal(await open('198.51.100.1'), '429');
+    // What stands left of it was written by the person.
+    assert.equal(await open('198.51.100.9, 198.51.100.1'), '429');
+    assert.equal(await open('198.51.100.2'), 'open');
+  } finally {
+    await stand.stop();
+  }
+});
+
+test('administration works beside a running server and on the folder of a stopped one', async () => {
+  const stand = await makeStand();
+  try {
+    const anna = await stand.register('anna');
+    await stand.register('bob');
+    assert.deepEqual(
+      (await adminUsers(stand.data)).map(({ username, disabled, devices }) => [username, disabled, devices]),
+      [
+        ['anna', false, 1],
+        ['bob', false, 1],
+      ],
+    );
+    const client = await stand.attach(anna);
+    await adminDisable(stand.data, 'Anna');
+    await client.wire.closed;
+    const invite = await adminInvite(stand.data, { uses: 3, hours: 2 });
+    assert.equal(invite.link, `securechat:${stand.server.ready.address}?invite=${invite.code}`);
+    assert.equal(statSync(join(stand.data, 'admin.sock')).mode & 0o777, 0o600);
+    await assert.rejects(adminInvite(stand.data, { uses: 0 }), coded('USAGE'));
+    await assert.rejects(adminDisable(stand.data, 'nobody'), coded('NO_SUCH_USER'));
+    await assert.rejects(adminDisable(stand.data, '?'), coded('NAME_INVALID'));
+
+    await stand.server.close();
+    assert.equal((await adminUsers(stand.data))[0]?.disabled, true);
+    await adminEnable(stand.data, 'anna');
+    const offline = await adminInvite(stand.data);
+    assert.match(offline.link, /^securechat:ws:/);
+    await stand.restart();
+    const person = await makePerson({ username: 'carl', server: stand.server.ready.fingerprint });
+    const joining = await stand.connect();
+    await joining.register(person, { invite: offline.code });
+    joining.close();
+    (await stand.attach(anna)).close();
+  } finally {
+    await stand.stop();
+  }
+});
+
+test('bytes at the admin socket do no harm', async () => {
+  const stand = await makeStand();
+  try {
+    const say = (text: string): Promise<string> =>
+      new Promise((resolve) => {
+        const socket = connect(join(stand.data, 'admin.sock'));
+        let heard = '';
+        socket.on('data', (part: Buffer) => (heard += part.toString()));
+        socket.on('close', () => resolve(heard));
+        socket.on('error', () => resolve(heard));
+        socket.end(text);
+      });
+    for (const text of ['', '{', 'null', '[]', '{"command":"format"}', 'x'.repeat(5000)])
+      assert.match(await say(text), /"code":"(MALFORMED|TOO_LARGE)"/, text.slice(0, 30));
+  } finally {
+    await stand.stop();
+  }
+});
+
+test('stopping: clients are told, what was taken is answered, and nothing accepted is lost', async () => {
+  const stand = await makeStand();
+  try {
+    const [anna, bob] = [await stand.register('anna'), await stand.register('bob')];
+    const client = await stand.attach(anna);
+    const outbox = new Outbox();
+    const founding = outbox.found(anna, bob);
+    client.submit(founding);
+    for (let count = 0; count < 30; count += 1) client.submit(outbox.message(founding.group, new Uint8Array([count])));
+    assert.ok(await client.accepted.next());
+    const closing = stand.server.close();
+    const goAway = await client.goAways.next();
+    const retryAfterMs = new DataView(
+      goAway?.body.buffer ?? new ArrayBuffer(4),
+      goAway?.body.byteOffset ?? 0,
+    ).getUint32(0);
+    assert.ok(retryAfterMs >= 1000 && retryAfterMs <= 10_000);
+    await client.wire.closed;
+    let accepted = 1;
+    while ((await client.accepted.next()) !== undefined) accepted += 1;
+    await closing;
+    await stand.restart();
+    const b = await stand.attach(bob);
+    // The invitation, and as many messages as were accepted (more, where an answer was cut off).
+    for (let count = 0; count <= accepted; count += 1) assert.ok(await b.delivered.next());
+    b.close();
+  } finally {
+    await stand.stop();
+  }
+});
+
+test('the log holds codes and counts, never a name, an id, an address or a secret', async () => {
+  const lines: string[] = [];
+  const stand = await makeStand({ surroundings: { logSink: { write: (line) => void lines.push(line) } } });
+  const [anna, bob] = [await stand.register('anna.secretname'), await stand.register('bob.secretname')];
+  const client = await stand.attach(anna);
+  await client.login('anna.secretname', 'x').catch(() => undefined);
+  await client.request('lookup', { who: { $case: 'username', value: 'bob.secretname' } });
+  await client.request('lookup', { who: { $case: 'username', value: 'ghost.secretname' } }).catch(() => undefined);
+  client.submit(new Outbox().found(anna, bob));
+  await client.accepted.next();
+  await adminDisable(stand.data, 'bob.secretname');
+  await stand.stop();
+  assert.ok(lines.length > 10);
+  const text = lines.join('');
+  const forbidden = [
+    'secretname',
+    anna.account,
+    bob.account,
+    anna.device.device,
+    '127.0.0.1',
+    stand.folder,
+    anna.password,
+  ];
+  for (const word of forbidden) assert.equal(text.includes(word), false, word);
+  for (const line of lines) assert.equal(typeof (JSON.parse(line) as { event: unknown }).event, 'string');
+});
+
+test('a port that another program holds is free again for the next start', async () => {
+  const blocker = createServer();
+  await new Promise<void>((resolve) => blocker.listen(0, '127.0.0.1', resolve));
+  const { port } = blocker.address() as AddressInfo;
+  const config = configFor(join(folder, 'third'), { listenTcp: `127.0.0.1:${port}` });
+  await assert.rejects(runServer(config, quiet), startError(4, /in use/));
+  await new Promise((resolve) => blocker.close(resolve));
+  const server = await runServer(config, quiet);
+  assert.equal(await until(() => server.ready.tcp.endsWith(`:${port}`)), true);
+  await server.close();
+});

@@ -1,0 +1,207 @@
+/** Goal: how many may connect, how long a stranger may stay, how much one may ask: at each limit and one past it. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { defaultLimits, SecureChatError } from '@securechat/wire';
+import type { Limits } from '@securechat/wire';
+import { parseBlock } from '../../src/core/addresses.ts';
+import { Admission } from '../../src/shell/admission.ts';
+import { Buckets } from '../../src/shell/buckets.ts';
+import { Gate } from '../../src/shell/gate.ts';
+import { Workload } from '../../src/shell/workload.ts';
+import { proofOfWork, systemEntropy } from '@securechat/crypto';
+import { TestClient } from '../client.ts';
+import type { StandOptions, Stand } from '../stand.ts';
+import { coded, makeStand, until } from '../stand.ts';
+
+const small: Limits = {
+  ...defaultLimits,
+  connectionsMax: 6,
+  connectionsPerAddressMax: 3,
+  unauthenticatedMax: 4,
+  unauthenticatedPerAddressMax: 2,
+  connectsPerAddressPerSecond: 1,
+  connectsPerAddressBurst: 100,
+};
+
+function admission(change: Partial<Limits> = {}, proxies: readonly string[] = []) {
+  const clock = { ms: 0 };
+  const all = new Admission({ ...small, ...change }, proxies.map(parseBlock), () => clock.ms);
+  return { all, clock };
+}
+
+test('strangers of one address, and strangers together, are limited; a login makes room', () => {
+  const { all } = admission();
+  const first = all.admit('192.0.2.1');
+  const second = all.admit('192.0.2.1');
+  assert.ok(first && second);
+  assert.equal(all.admit('192.0.2.1'), undefined);
+  assert.ok(all.admit('192.0.2.2') && all.admit('192.0.2.3'));
+  assert.equal(all.admit('192.0.2.4'), undefined);
+  first.authenticated();
+  first.authenticated();
+  const third = all.admit('192.0.2.1');
+  assert.ok(third);
+  second.authenticated();
+  // Three connections of one address: connectionsPerAddressMax.
+  assert.equal(all.admit('192.0.2.1'), undefined);
+  third.end();
+  third.end();
+  assert.ok(all.admit('192.0.2.1'));
+});
+
+test('connectionsMax holds for all together, and what ended is given back', () => {
+  const { all } = admission({ unauthenticatedMax: 100 });
+  const tickets = Array.from({ length: 6 }, (_, index) => all.admit(`192.0.2.${index}`));
+  assert.ok(tickets.every((ticket) => ticket !== undefined));
+  assert.equal(all.connections, 6);
+  assert.equal(all.admit('192.0.2.99'), undefined);
+  for (const ticket of tickets) ticket?.end();
+  assert.equal(all.connections, 0);
+  assert.ok(all.admit('192.0.2.99'));
+});
+
+test('new connections of one address have a burst and a rate; an IPv6 /64 is one address', () => {
+  const { all, clock } = admission({ connectsPerAddressBurst: 2 });
+  for (const end of ['1', '2']) all.admit(`2001:db8::${end}`)?.end();
+  assert.equal(all.admit('2001:db8::3'), undefined);
+  assert.ok(all.admit('2001:db8:0:1::3'));
+  clock.ms = 1000;
+  assert.ok(all.admit('2001:db8::3'));
+});
+
+test('a proxy has no limits of its own; the people behind it have theirs', () => {
+  const { all } = admission({ unauthenticatedMax: 100, connectionsMax: 100 }, ['10.0.0.0/8']);
+  const tickets = Array.from({ length: 5 }, () => all.admit('10.0.0.1'));
+  assert.ok(tickets.every((ticket) => ticket !== undefined));
+  assert.deepEqual(
+    tickets.map((ticket) => ticket?.moveTo('198.51.100.7')),
+    [true, true, false, false, false],
+  );
+  tickets[0]?.end();
+  assert.equal(tickets[2]?.moveTo('198.51.100.7'), true);
+  assert.equal(tickets[2]?.moveTo('198.51.100.8'), false);
+});
+
+test('buckets by key forget full ones, so that strangers cost no memory for long', () => {
+  let nowMs = 0;
+  const buckets = new Buckets({ burst: 1, perSecond: 1 }, () => nowMs);
+  for (let key = 0; key < 3000; key += 1) assert.equal(buckets.spend(`${key}`).kind, 'spent');
+  assert.ok(buckets.size >= 2000);
+  nowMs = 5000;
+  for (let key = 0; key < 2000; key += 1) buckets.spend('one');
+  assert.ok(buckets.size <= 1024 + 1);
+  assert.equal(buckets.spend('one').kind, 'refused');
+});
+
+test('a gate runs a few at a time, lets a bounded number wait, and turns the rest away', async () => {
+  const gate = new Gate({ atOnce: 2, queuedMax: 3 });
+  const release: (() => void)[] = [];
+  const work = (name: number) => gate.run(() => new Promise<number>((resolve) => release.push(() => resolve(name))));
+  const all = [0, 1, 2, 3, 4, 5].map(work);
+  assert.equal(await all[5], undefined);
+  assert.equal(release.length, 2);
+  assert.equal(gate.queued, 3);
+  for (let index = 0; index < 5; index += 1) {
+    release[index]?.();
+    await all[index];
+    await Promise.resolve();
+  }
+  assert.deepEqual(await Promise.all(all), [0, 1, 2, 3, 4, undefined]);
+  await assert.rejects(
+    gate.run(() => Promise.reject(new Error('x'))),
+    /x/,
+  );
+  assert.equal(await gate.run(() => Promise.resolve(7)), 7);
+});
+
+test('work is accepted once, for its own challenge, with enough of it', async () => {
+  const work = new Workload(systemEntropy, 1000);
+  const challenge = work.challenge(0);
+  const nonce = await proofOfWork.solve(challenge, 8);
+  const use = (change: object = {}) => work.use({ challenge, nonce, bits: 8, nowMs: 500, ...change });
+  assert.equal(use({ nonce: new Uint8Array(7) }), false);
+  assert.equal(use({ bits: 40 }), false);
+  assert.equal(use({ nowMs: 1001 }), false);
+  assert.equal(new Workload(systemEntropy, 1000).use({ challenge, nonce, bits: 8, nowMs: 500 }), false);
+  assert.equal(use(), true);
+  assert.equal(use(), false);
+});
+
+async function withStand(options: StandOptions, run: (stand: Stand) => Promise<void>): Promise<void> {
+  const stand = await makeStand(options);
+  try {
+    await run(stand);
+  } finally {
+    await stand.stop();
+  }
+}
+
+test('a stranger who says nothing is closed after authDeadlineMs; an attached device stays', async () => {
+  await withStand({ limits: { authDeadlineMs: 400 } }, async (stand) => {
+    const anna = await stand.register('anna');
+    const attached = await stand.attach(anna);
+    const idle = await stand.connect();
+    const startMs = performance.now();
+    await idle.wire.closed;
+    const elapsedMs = performance.now() - startMs;
+    assert.ok(elapsedMs >= 300 && elapsedMs < 3000, `${elapsedMs}`);
+    attached.send('ping', new Uint8Array(0));
+    assert.ok(await attached.pings.next());
+    attached.close();
+  });
+});
+
+test('over real sockets: the connection past the limit of its address is cut, both listeners count together', async () => {
+  await withStand({ limits: { unauthenticatedPerAddressMax: 3 } }, async (stand) => {
+    const clients = [await stand.connect('tcp'), await stand.connect('ws'), await stand.connect('tcp')];
+    await assert.rejects(TestClient.connect(stand.url('tcp')), coded('HANDSHAKE_FAILED'));
+    await assert.rejects(TestClient.connect(stand.url('ws')));
+    clients[0]?.close();
+    assert.equal(
+      await until(async () => {
+        try {
+          (await stand.connect('ws')).close();
+          return true;
+        } catch {
+          return false;
+        }
+      }),
+      true,
+    );
+    for (const client of clients) client.close();
+  });
+});
+
+test('a device may ask framesBurst times at once; the next request is RATE_LIMITED with the time to wait', async () => {
+  await withStand({ limits: { framesBurst: 10, framesPerSecond: 1 } }, async (stand) => {
+    const client = await stand.attach(await stand.register('anna'));
+    // The attach took two of them.
+    for (let count = 2; count < 10; count += 1) await client.ask('listBlocks', {}, 'blocks');
+    await assert.rejects(client.request('listBlocks', {}), (error) => {
+      assert.ok(error instanceof SecureChatError && error.code === 'RATE_LIMITED');
+      assert.ok((error.detail.retryAfterMs ?? 0) > 0 && (error.detail.retryAfterMs ?? 0) <= 1000);
+      return true;
+    });
+    client.close();
+  });
+});
+
+test('pings go both ways, and a device that is silent for deadMs is let go', async () => {
+  let laterMs = 0;
+  const clock = { wallMs: () => Date.now(), monotonicMs: () => performance.now() + laterMs };
+  await withStand({ surroundings: { clock } }, async (stand) => {
+    const client = await stand.attach(await stand.register('anna'));
+    client.send('ping', Uint8Array.of(1, 2, 3));
+    assert.deepEqual((await client.pings.next())?.body, Uint8Array.of(1, 2, 3));
+    laterMs = defaultLimits.pingMs + 6000;
+    const ping = await client.pings.next();
+    assert.equal(ping?.kind, 'ping');
+    // The answer counts as a sign of life, once it has arrived.
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    laterMs += defaultLimits.deadMs - 5000;
+    assert.equal((await client.pings.next())?.kind, 'ping');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    laterMs += defaultLimits.deadMs + 5000;
+    await client.wire.closed;
+  });
+});
