@@ -7,7 +7,6 @@
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { sha256, systemEntropy } from '@securechat/crypto';
-import type { Code } from '@securechat/wire';
 import { defaultLimits, isCode, limits, normaliseUsername, SecureChatError, toBase64url } from '@securechat/wire';
 import type { AccountId } from '@securechat/wire';
 import { INVITE_BYTES, newInvite } from './core/invites.ts';
@@ -143,6 +142,7 @@ async function setDisabled(name: string, disabled: boolean, { store, onDisabled 
 async function ask(data: string, request: AdminRequest): Promise<unknown> {
   prepareDataFolder(data);
   const answer = await askRunning(join(data, dataFiles.adminSocket), request);
+  if (answer instanceof SecureChatError) throw answer;
   if (answer !== undefined) return answer.result;
   const store = await openStore({ directory: data, limits: defaultLimits, onFatal: () => undefined });
   try {
@@ -156,7 +156,10 @@ const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
 const ANSWER_MS = 10_000;
 
 /** Undefined when nobody listens. */
-function askRunning(path: string, request: AdminRequest): Promise<{ readonly result: unknown } | undefined> {
+function askRunning(
+  path: string,
+  request: AdminRequest,
+): Promise<{ readonly result: unknown } | SecureChatError | undefined> {
   return new Promise((resolve, reject) => {
     const socket = createConnection(path);
     const parts: Buffer[] = [];
@@ -178,19 +181,14 @@ function askRunning(path: string, request: AdminRequest): Promise<{ readonly res
         resolve(undefined);
       else reject(error);
     });
-    socket.on('end', () => {
-      try {
-        resolve(parseAnswer(Buffer.concat(parts).toString('utf8')));
-      } catch (error) {
-        reject(error as Error);
-      }
-    });
+    socket.on('end', () => resolve(parseAnswer(Buffer.concat(parts).toString('utf8'))));
   });
 }
 
-function parseAnswer(text: string): { readonly result: unknown } {
-  if (text === '') throw new SecureChatError('SHUTTING_DOWN');
+function parseAnswer(text: string): { readonly result: unknown } | SecureChatError {
+  // The server went away before it answered.
+  if (text === '') return new SecureChatError('SHUTTING_DOWN');
   const answer = JSON.parse(text) as { readonly result?: unknown; readonly code?: unknown; readonly text?: string };
   if (!isCode(answer.code)) return { result: answer.result };
-  throw new SecureChatError(answer.code satisfies Code, answer.text === undefined ? {} : { text: answer.text });
+  return new SecureChatError(answer.code, answer.text === undefined ? {} : { text: answer.text });
 }

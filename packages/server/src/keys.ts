@@ -3,7 +3,6 @@
  * key with its certificate, renewed by itself; the key that hides who talks to whom in the names of conversation slots.
  * The setup of OPAQUE has its own file, made by its own door.
  */
-import { createPrivateKey } from 'node:crypto';
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Entropy, RsaPrivate, RsaPurpose } from '@securechat/crypto';
@@ -148,8 +147,8 @@ async function makeSealing(input: {
 
 function readRsa<P extends RsaPurpose>(path: string, purpose: P): RsaPrivate<P> {
   try {
-    const pem = /-----BEGIN PRIVATE KEY-----[^-]+-----END PRIVATE KEY-----/.exec(readKeyFile(path))?.[0] ?? '';
-    const der = createPrivateKey(pem).export({ format: 'der', type: 'pkcs8' });
+    const body = /-----BEGIN PRIVATE KEY-----([^-]+)-----END PRIVATE KEY-----/.exec(readKeyFile(path))?.[1] ?? '';
+    const der = Buffer.from(body, 'base64');
     try {
       return importRsaPrivate(purpose, der);
     } finally {

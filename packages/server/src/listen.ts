@@ -34,13 +34,3 @@ function sentence({ code }: NodeJS.ErrnoException, address: string): string {
 function bracketed(host: string): string {
   return host.includes(':') ? `[${host}]` : host;
 }
-
-/** Stops taking connections; those that are there go on. */
-export async function stopListening(server: Server): Promise<void> {
-  if (!server.listening) return;
-  await new Promise<void>((resolve) => {
-    server.close(() => resolve());
-    // HTTP connections without a request under way, and WebSockets, which http knows no more, do not hold it up for long.
-    setTimeout(resolve, 200).unref();
-  });
-}

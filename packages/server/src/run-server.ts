@@ -11,14 +11,16 @@ import type { ServerConfig } from './config.ts';
 import { FIRST_INVITE } from './core/invites.ts';
 import { dataFiles, prepareDataFolder } from './data-folder.ts';
 import { openKeys } from './keys.ts';
-import { listen, stopListening } from './listen.ts';
+import { listen } from './listen.ts';
 import type { Log, LogSink } from './log.ts';
 import { createLog } from './log.ts';
 import { openOpaque, openOpaqueSetup } from './opaque/index.ts';
 import { openStore } from './open-store.ts';
 import { Acquaintances } from './shell/acquaintances.ts';
 import { openAdminSocket } from './shell/admin-socket.ts';
+import type { Ticket } from './shell/admission.ts';
 import { Admission } from './shell/admission.ts';
+import { cutConnections } from './shell/doors.ts';
 import { Gate } from './shell/gate.ts';
 import { startHousekeeping } from './shell/housekeeping.ts';
 import { Link } from './shell/link.ts';
@@ -30,7 +32,7 @@ import { createTcpServer } from './shell/tcp.ts';
 import type { TlsMaterial } from './shell/tls.ts';
 import { readTlsMaterial } from './shell/tls.ts';
 import type { Transport } from './shell/transport.ts';
-import type { Ticket } from './shell/admission.ts';
+import { CLOSE_DRAIN_MS } from './shell/transport.ts';
 import { createWebSocketServer } from './shell/websocket.ts';
 import { Workload } from './shell/workload.ts';
 import { StartError } from './start-error.ts';
@@ -67,7 +69,8 @@ export interface RunningServer {
 /** Handshakes at once: each has one RSA operation at a time on the four threads of libuv's pool. */
 const HANDSHAKES_AT_ONCE = 4;
 const DRAIN_MS = 10_000;
-/** Clients come back spread over this time. */
+/** Clients come back after a second, spread over this time. */
+const COME_BACK_MS_MIN = 1000;
 const COME_BACK_MS = 5000;
 
 /** StartError with one sentence and an exit code when it cannot start. */
@@ -121,10 +124,7 @@ async function start({ config, surroundings, log, undo, takeDown }: Starting): P
     page: () => pageOf(address.text),
   });
   // Taken down in the opposite order: links first, then what they stand on.
-  undo.push(() => drain(links, clock));
-  undo.push(async () => {
-    await Promise.all([stopListening(http), stopListening(tcp)]);
-  });
+  undo.push(() => drain({ links, admission, clock, servers: [http, tcp] }));
   const httpBound = await listen(http, config.listen);
   const tcpBound = await listen(tcp, config.listenTcp);
   const base = config.publicAddress ?? `${tls ? 'wss' : 'ws'}://${httpBound}`;
@@ -139,7 +139,7 @@ async function start({ config, surroundings, log, undo, takeDown }: Starting): P
     { store, nowMs: clock.wallMs, onDisabled },
     log,
   );
-  if (admin !== undefined) undo.push(() => stopListening(admin));
+  if (admin !== undefined) undo.push(() => void admin.close());
   undo.push(startHousekeeping(parts));
 
   phase = 'ready';
@@ -268,12 +268,25 @@ async function prepareRecords(
   return (await makeInvite(FIRST_INVITE, { store, nowMs })).code;
 }
 
-/** Clients are told to come back; what was taken is answered; whoever does not go in time is cut. */
-async function drain(links: Links, clock: Clock): Promise<void> {
-  const untilMs = clock.monotonicMs() + DRAIN_MS;
-  for (const link of [...links.all]) link.goAway(1000 + Math.floor(Math.random() * COME_BACK_MS));
-  while (links.all.size > 0 && clock.monotonicMs() < untilMs) await new Promise((resolve) => setTimeout(resolve, 20));
-  for (const link of [...links.all]) link.finish();
+/** Clients are told to come back; what was taken is answered and sent; whoever does not go in time is cut. */
+async function drain(input: {
+  readonly links: Links;
+  readonly admission: Admission;
+  readonly clock: Clock;
+  readonly servers: readonly Server[];
+}): Promise<void> {
+  const { links, admission, clock, servers } = input;
+  for (const server of servers) if (server.listening) server.close();
+  for (const link of links.all) link.goAway(COME_BACK_MS_MIN + Math.floor(Math.random() * COME_BACK_MS));
+  await waitFor(() => links.all.size === 0, DRAIN_MS, clock);
+  for (const link of links.all) link.finish();
+  await waitFor(() => admission.connections === 0, CLOSE_DRAIN_MS, clock);
+  for (const server of servers) cutConnections(server);
+}
+
+async function waitFor(holds: () => boolean, ms: number, clock: Clock): Promise<void> {
+  const untilMs = clock.monotonicMs() + ms;
+  while (!holds() && clock.monotonicMs() < untilMs) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
 function pageOf(address: string): string {

@@ -35,7 +35,6 @@ import { limits } from '@securechat/wire';
 import { openKeys, PREVIOUS_SEALING_MS } from '../src/keys.ts';
 import { openWire, Outbox } from './client.ts';
 import { makePerson } from './people.ts';
-import type { Stand } from './stand.ts';
 import { coded, makeStand, until } from './stand.ts';
 
 let folder: string;
@@ -45,7 +44,7 @@ before(() => {
 after(() => rmSync(folder, { recursive: true }));
 
 const load = (flags: GivenFlags = {}, env: Record<string, string> = {}, configFile?: string) =>
-  loadConfig({ flags, env, home: '/home/anna', configFile });
+  loadConfig({ flags, env, home: '/people/anna', configFile });
 
 function startError(exitCode: number, text: RegExp): (error: unknown) => boolean {
   return (error) => {
@@ -65,7 +64,7 @@ test('configuration: flag over environment over file over default', () => {
   );
   assert.deepEqual(load().listen, { host: '127.0.0.1', port: 4200 });
   assert.deepEqual(load().listenTcp, { host: '127.0.0.1', port: 4201 });
-  assert.equal(load().data, '/home/anna/.local/share/securechat/server');
+  assert.equal(load().data, '/people/anna/.local/share/securechat/server');
   assert.equal(load({}, { SECURECHAT_HOME: '/srv' }).data, '/srv/server');
   assert.equal(load({}, { XDG_DATA_HOME: '/x' }).data, '/x/securechat/server');
   assert.equal(load({}, {}, file).listen.port, 1);

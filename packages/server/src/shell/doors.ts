@@ -7,6 +7,10 @@ export type TicketOf = (socket: Socket) => Ticket | undefined;
 
 export function guardDoor(server: Server, admission: Admission): TicketOf {
   const tickets = new Map<string, Ticket>();
+  const sockets = new Set<Socket>();
+  cuts.set(server, () => {
+    for (const socket of sockets) socket.destroy();
+  });
   server.on('connection', (socket: Socket) => {
     // Errors of a socket are followed by `close`; without a listener they would end the process.
     socket.on('error', () => undefined);
@@ -17,12 +21,21 @@ export function guardDoor(server: Server, admission: Admission): TicketOf {
     }
     const pair = pairOf(socket);
     tickets.set(pair, ticket);
+    sockets.add(socket);
     socket.once('close', () => {
+      sockets.delete(socket);
       ticket.end();
       if (tickets.get(pair) === ticket) tickets.delete(pair);
     });
   });
   return (socket) => tickets.get(pairOf(socket));
+}
+
+const cuts = new WeakMap<Server, () => void>();
+
+/** Ends what is still connected to a listener that stopped. */
+export function cutConnections(server: Server): void {
+  cuts.get(server)?.();
 }
 
 /** Both ends of the connection: unique while it lives. */

@@ -107,7 +107,7 @@ test('what needs a login or an attach is refused before it', async () => {
     ['detach', {}],
     ['attachConfirm', { storedUpTo: 0, submitNumberHighest: 0 }],
   ] as const)
-    await assert.rejects(client.request(kind, value as never), coded('NOT_AUTHENTICATED'), kind);
+    await assert.rejects(client.request(kind, value), coded('NOT_AUTHENTICATED'), kind);
   await client.login('anna', anna.password);
   await assert.rejects(client.request('getPresence', { account }), coded('NOT_AUTHENTICATED'));
   assert.equal((await client.ask('getVault', {}, 'vault')).version, 0);
