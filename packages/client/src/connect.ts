@@ -30,7 +30,7 @@ import { Engine, presenceOf } from './shell/engine.ts';
 import { EventHub } from './shell/event-hub.ts';
 import type { Link } from './shell/link-port.ts';
 import { resetIdentity } from './shell/new-identity.ts';
-import { watchPresence } from './shell/online.ts';
+import { renewOldKeys, watchPresence } from './shell/online.ts';
 import type { OpenProfile } from './shell/open-profile.ts';
 import { closeProfile, discardProfile, isRegistering } from './shell/open-profile.ts';
 import { isHalted } from './shell/people.ts';
@@ -47,6 +47,8 @@ const HISTORY_DEFAULT = 50;
 const HISTORY_MAX = 1000;
 /** Upkeep of the store: replaced records leave the disk. */
 const UPKEEP_MS = 60_000;
+/** Keys that come of age while the client runs. */
+const RENEWAL_MINUTES = 60;
 
 /**
  * Prepares a client; nothing is connected yet. USAGE for an address that is none, SERVER_KEY_CHANGED when it names
@@ -356,7 +358,10 @@ class SecureChatClient implements Client {
     if (this.#open !== undefined || this.#entering) throw new SecureChatError('ALREADY_LOGGED_IN');
     this.#entering = true;
     try {
-      return await work();
+      const entered = await work();
+      // Closed while this was under way.
+      if (this.#closed) await this.#leave(closeProfile);
+      return entered;
     } finally {
       this.#entering = false;
     }
@@ -395,16 +400,30 @@ class SecureChatClient implements Client {
         if (this.#open?.engine === engine) void this.#leave(closeProfile);
       },
     });
-    const upkeep = setInterval(() => profile.store.tick(), UPKEEP_MS);
+    let minutes = 0;
+    const upkeep = setInterval(() => {
+      profile.store.tick();
+      minutes += 1;
+      if (minutes % RENEWAL_MINUTES === 0) void renewOldKeys(engine).catch(() => undefined);
+    }, UPKEEP_MS);
     upkeep.unref();
     this.#open = { profile, engine, sender: new Sender(engine), upkeep };
-    await profile.lock.serve({
+    try {
+      await this.#serve(profile);
+      return await engine.start(opened);
+    } catch (error) {
+      await this.#leave(closeProfile);
+      throw error;
+    }
+  }
+
+  #serve(profile: OpenProfile): Promise<void> {
+    return profile.lock.serve({
       proofKey: profile.store.proofKey,
       onTakeOver: () => this.#takenOver(),
       onForward: (channel) =>
         this.#options.onForward === undefined ? channel.close() : this.#options.onForward(channel),
     });
-    return engine.start(opened);
   }
 
   /** The same profile under new keys; `undefined` once attached. */

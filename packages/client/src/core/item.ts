@@ -23,7 +23,7 @@ export interface Sealed {
   readonly chainNumber: number;
   readonly submitNumber: number;
   readonly bytes: number;
-  /** How often the server called its number too low. */
+  /** How often the server refused it for its number, or for its place behind another. */
   readonly strikes: number;
   readonly state: SealedState;
 }

@@ -6,8 +6,8 @@
  * Only an explicit refusal permits a new encryption. What was sent and not answered goes out again byte for byte.
  */
 import type { Code, DeviceId, FailureDetail, GroupId } from '@securechat/wire';
-import { idOf } from '@securechat/wire';
-import { verdictOf } from './answers.ts';
+import { ID_BYTES, idOf } from '@securechat/wire';
+import { isEnding, verdictOf } from './answers.ts';
 import { RETRY_MS_FIRST, retryDelayMs } from './backoff.ts';
 import type { Effect } from './effect.ts';
 import type { Item } from './item.ts';
@@ -23,6 +23,8 @@ export const RETRIED_AT_ONCE_MAX = 4;
 export const AWAIT_MS = 15_000;
 /** A submit number called too low this often means that our own count is wrong: attach again and ask. */
 export const STRIKES_MAX = 2;
+/** A server may ask for a longer pause; it is asked again all the same, so that no answer silences a conversation. */
+export const RETRY_AFTER_MS_MAX = 10 * 60_000;
 
 export interface Lane {
   readonly user: string;
@@ -178,9 +180,12 @@ export function refuseItem(lane: Lane, item: Item, refusal: RefusalFacts, moment
       return still(paused);
     }
     case 'next':
-      return still(refused(lane, item));
-    case 'ended':
-      return still({ ...lane, items: replace(lane.items, withSealedState(item, 'stored')) });
+      return still(behind(lane, item, moment));
+    case 'ended': {
+      // Open until the next connection: sent again on this one it would only be refused again.
+      const { code } = refusal;
+      return { lane, effects: [isEnding(code) ? { kind: 'end', code } : { kind: 'reconnect' }] };
+    }
     case 'never': {
       const without = { ...lane, items: lane.items.filter(({ order }) => order !== item.order) };
       const undone = undo(without, item);
@@ -215,7 +220,11 @@ function epochOver(lane: Lane, item: Item, refusal: RefusalFacts, moment: Moment
   const undone = undo({ ...lane, items: replace(lane.items, unsealed(item)) }, item);
   const epoch = refusal.detail.epoch ?? 0;
   if (group === undefined || facts === undefined || epoch < facts.epoch) return leave(lane, item, moment);
-  if (epoch === facts.epoch) return undone;
+  if (epoch === facts.epoch) {
+    // Our commit came between, so that once is enough; a server that goes on saying so is asked ever more slowly.
+    const first = lane.failures === 0;
+    return { ...undone, lane: first ? { ...undone.lane, failures: 1 } : pause(undone.lane, moment, 0) };
+  }
   const awaiting: Awaiting = { kind: 'commit', group, epoch, untilMs: moment.nowMs + AWAIT_MS };
   return { ...undone, lane: { ...undone.lane, awaiting } };
 }
@@ -225,7 +234,7 @@ function slotTaken(lane: Lane, item: Item, refusal: RefusalFacts, moment: Moment
   const undone = undo({ ...lane, items: replace(lane.items, unsealed(item)) }, item);
   const group = idFrom(refusal.detail.group);
   const holder: SlotHolder = { group, generation: refusal.detail.generation ?? 0 };
-  const member = (refusal.detail.devices ?? []).some((device) => idOf<DeviceId>(device) === refusal.ownDevice);
+  const member = (refusal.detail.devices ?? []).some((device) => idFrom<DeviceId>(device) === refusal.ownDevice);
   const known = groupOf(undone.lane.lineage, group);
   if (known?.state === 'live') return { ...undone, lane: { ...undone.lane, holder: undefined } };
   const waits = group !== undefined && member && known === undefined;
@@ -265,10 +274,21 @@ function undo(lane: Lane, item: Item): LaneStep {
  * dedupe row would have answered if it had been stored, so that the same bytes may go out under a fresh number.
  */
 function tooLow(lane: Lane, item: Item): LaneStep {
-  const strikes = (item.sealed?.strikes ?? 0) + 1;
-  const struck = item.sealed === undefined ? item : { ...item, sealed: { ...item.sealed, strikes } };
-  const effects: Effect[] = strikes > STRIKES_MAX ? [{ kind: 'reconnect' }] : [];
+  const struck = strike(item);
+  const effects: Effect[] = (struck.sealed?.strikes ?? 0) > STRIKES_MAX ? [{ kind: 'reconnect' }] : [];
   return { lane: refused(lane, struck), effects };
+}
+
+/** Refused for one before it. Said of the same item again and again, that is no reason to be fast. */
+function behind(lane: Lane, item: Item, moment: Moment): Lane {
+  const struck = strike(item);
+  const next = refused(lane, struck);
+  return (struck.sealed?.strikes ?? 0) > STRIKES_MAX ? pause(next, moment, 0) : next;
+}
+
+function strike(item: Item): Item {
+  const { sealed } = item;
+  return sealed === undefined ? item : { ...item, sealed: { ...sealed, strikes: sealed.strikes + 1 } };
 }
 
 /** `waitMs`: what the server asked for; 0 = it did not say. Several refusals of one burst count as one failure. */
@@ -334,8 +354,9 @@ function invitation(group: GroupId, moment: Moment): Awaiting {
   return { kind: 'invitation', group, untilMs: moment.nowMs + AWAIT_MS };
 }
 
-function idFrom(bytes: Uint8Array | undefined): GroupId | undefined {
-  return bytes?.length === 16 ? idOf<GroupId>(bytes) : undefined;
+/** The server's words are bytes of any length. */
+function idFrom<Id extends GroupId | DeviceId = GroupId>(bytes: Uint8Array | undefined): Id | undefined {
+  return bytes?.length === ID_BYTES ? idOf<Id>(bytes) : undefined;
 }
 
 function replace(items: readonly Item[], one: Item): readonly Item[] {

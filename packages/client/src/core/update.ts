@@ -8,7 +8,7 @@ import { isPassing } from './answers.ts';
 import { updateConnection } from './connection.ts';
 import type { ConnectionEvent } from './connection.ts';
 import type { Effect } from './effect.ts';
-import type { Item } from './item.ts';
+import type { Item, Sealed } from './item.ts';
 import { withSealedState } from './item.ts';
 import type { Lane, LaneStep, Moment } from './lane.ts';
 import {
@@ -102,7 +102,7 @@ function react(state: State, event: Event, moment: Moment): Reaction {
       return inLane(state, event.user, (lane) => {
         const found = new Map(event.sealed.map(({ order, sealed }) => [order, sealed]));
         const kept = lane.items.filter(({ order }) => !event.dropped.includes(order));
-        const items = kept.map((item) => ({ ...item, sealed: found.get(item.order) ?? item.sealed }));
+        const items = kept.map((item) => ({ ...item, sealed: numbered(item.sealed, found.get(item.order)) }));
         return { lane: withLineage({ ...lane, items, busy: false, lookup: false }, event.lineage), effects: [] };
       });
     case 'seal-failed':
@@ -133,6 +133,11 @@ function react(state: State, event: Event, moment: Moment): Reaction {
         effects: [],
       }));
   }
+}
+
+/** The same bytes under a fresh number keep their history. */
+function numbered(before: Sealed | undefined, now: Sealed | undefined): Sealed | undefined {
+  return now !== undefined && now.id === before?.id ? { ...now, strikes: before.strikes } : (now ?? before);
 }
 
 function sealFailed(lane: Lane, event: Extract<Event, { kind: 'seal-failed' }>, moment: Moment): LaneStep {

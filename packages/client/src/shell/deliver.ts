@@ -140,6 +140,9 @@ interface ClaimedKeys {
   readonly packages: readonly { readonly device: DeviceId; readonly keyPackage: Uint8Array }[];
 }
 
+/** A device is listed a moment before its key packages are there: whoever writes to new keys at once waits for them. */
+const LATE_MS = [300, 1200] as const;
+
 /** NO_SUCH_USER, NO_KEYS, BLOCKED, KEY_CHANGED, RATE_LIMITED … A list that is out of date is looked up once more. */
 async function claimKeys(account: OpenAccount, user: string, lookup: boolean): Promise<ClaimedKeys> {
   const known = account.ledger.contacts.get(user);
@@ -149,9 +152,12 @@ async function claimKeys(account: OpenAccount, user: string, lookup: boolean): P
   if (isHalted(contact)) throw new SecureChatError('KEY_CHANGED');
   const bundle = current ?? (await account.people.bundle(contact));
   if (bundle.devices.length === 0) throw new SecureChatError('NO_KEYS');
-  const packages = await claimed(account, contact.account);
-  const listed = bundle.devices.every(({ device }) => packages.some((one) => one.device === device));
-  if (listed && packages.length === bundle.devices.length) return { contact, bundle, packages };
+  for (const waitMs of fresh ? [0, ...LATE_MS] : [0]) {
+    if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
+    const packages = await claimed(account, contact.account);
+    const listed = bundle.devices.every(({ device }) => packages.some((one) => one.device === device));
+    if (listed && packages.length === bundle.devices.length) return { contact, bundle, packages };
+  }
   if (!fresh) return claimKeys(account, user, true);
   throw new SecureChatError('NO_KEYS');
 }

@@ -91,6 +91,7 @@ export class Engine implements OpenAccount {
   #caughtUp: PromiseWithResolvers<void> = Promise.withResolvers();
   readonly #reachable: PromiseWithResolvers<void> = Promise.withResolvers();
   #attached: control.Attached | undefined;
+  #blocks: ReadonlySet<AccountId> = new Set();
   #ended = false;
 
   constructor(options: EngineOptions) {
@@ -111,6 +112,9 @@ export class Engine implements OpenAccount {
   }
   link(): Link | undefined {
     return this.#link;
+  }
+  blocks(): ReadonlySet<AccountId> {
+    return this.#blocks;
   }
   registration(): string {
     return this.#attached?.registration ?? 'open';
@@ -311,7 +315,7 @@ export class Engine implements OpenAccount {
       events.release();
       const reachable = becomeReachable(this, attached.answer).catch(() => undefined);
       void reachable.then(() => this.#reachable.resolve());
-      void afterAttach(this, attached.answer).catch(() => undefined);
+      void afterAttach(this, attached.answer, (blocked) => (this.#blocks = blocked)).catch(() => undefined);
     } catch (cause) {
       this.#opening?.close();
       if (current()) this.#closed(failureOf(cause).code);

@@ -197,6 +197,13 @@ export class Ledger {
     for (const change of changes) this.#remember(change);
   }
 
+  /** The private keys in memory; nothing can be read or written afterwards. */
+  wipe(): void {
+    const records = [this.#account, this.#successor];
+    for (const record of records) (record?.signing.fill(0), record?.sealing.fill(0));
+    for (const { secrets } of this.#keyPackages.values()) secrets.fill(0);
+  }
+
   #remember(change: LedgerChange): void {
     if ('drop' in change) return this.#forget(change);
     switch (change.put) {

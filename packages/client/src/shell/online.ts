@@ -15,6 +15,8 @@ const OWN_KEYS_MS = 6 * DAY_MS;
 /** An accepted row that no receipt ever came for: the server has dropped the message by then. */
 const ACCEPTED_KEPT_MS = 35 * DAY_MS;
 const WATCHED_MAX = 1000;
+/** Groups that are over and still read, per conversation: what was sent in them has arrived or bounced long before. */
+const DEAD_GROUPS_KEPT = 4;
 
 export interface AttachedOver {
   readonly answer: control.Attached;
@@ -70,13 +72,18 @@ export async function becomeReachable(account: OpenAccount, attached: control.At
 }
 
 /** Each chore for itself: one that fails is done at the next attach. */
-export async function afterAttach(account: OpenAccount, attached: control.Attached): Promise<void> {
+export async function afterAttach(
+  account: OpenAccount,
+  attached: control.Attached,
+  keepBlocks: (blocked: ReadonlySet<AccountId>) => void,
+): Promise<void> {
   const chores: (() => Promise<void>)[] = [
     () => storeVault(account, attached.vaultVersion),
-    () => mirrorBlocks(account),
+    () => mirrorBlocks(account, keepBlocks),
     () => watchPresence(account),
     () => renewOldKeys(account),
     () => forgetOldRows(account),
+    () => forgetOldGroups(account),
     () => account.inbox.giveUpParked(),
     () => account.transfers.resume(),
   ];
@@ -97,10 +104,11 @@ async function storeVault(account: OpenAccount, version: number): Promise<void> 
 }
 
 /** Our own block list as the server holds it. */
-async function mirrorBlocks(account: OpenAccount): Promise<void> {
+async function mirrorBlocks(account: OpenAccount, keep: (blocked: ReadonlySet<AccountId>) => void): Promise<void> {
   const answer = await linkOf(account).request('listBlocks', {});
   if (answer.$case !== 'blocks') throw new SecureChatError('MALFORMED');
   const blocked = new Set(answer.value.accounts.map((one) => idOf<AccountId>(one.account)));
+  keep(blocked);
   for (const user of account.ledger.contacts.keys())
     await account.serial.run(user, async () => {
       const contact = account.ledger.contacts.get(user);
@@ -116,7 +124,7 @@ export async function watchPresence(account: OpenAccount): Promise<void> {
   await linkOf(account).request('watchPresence', { accounts: contacts.map((one) => idBytes(one.account)) });
 }
 
-async function renewOldKeys(account: OpenAccount): Promise<void> {
+export async function renewOldKeys(account: OpenAccount): Promise<void> {
   const before = account.nowMs() - OWN_KEYS_MS;
   for (const [user, { lineage }] of account.ledger.conversations) {
     const live = lineage.find(({ state }) => state === 'live');
@@ -133,4 +141,21 @@ async function forgetOldRows(account: OpenAccount): Promise<void> {
   const old = [...account.ledger.outbox.values()].filter((row) => row.acceptedMs > 0 && row.acceptedMs < before);
   if (old.length > 0)
     await account.ledger.commit(old.map(({ order }): LedgerChange => ({ drop: 'outbox', key: order })));
+}
+
+async function forgetOldGroups(account: OpenAccount): Promise<void> {
+  const { ledger } = account;
+  for (const user of ledger.conversations.keys())
+    await account.serial.run(user, async () => {
+      const conversation = ledger.conversation(user);
+      const dead = conversation.lineage.filter(({ state }) => state === 'dead');
+      const old = dead.slice(0, Math.max(0, dead.length - DEAD_GROUPS_KEPT));
+      if (old.length === 0) return;
+      const lineage = conversation.lineage.filter((facts) => !old.includes(facts));
+      await ledger.commit([
+        { put: 'conversation', value: { ...conversation, lineage } },
+        ...old.map(({ group }): LedgerChange => ({ drop: 'group', key: group })),
+      ]);
+      account.dispatch({ kind: 'lineage', user, lineage });
+    });
 }

@@ -1,7 +1,7 @@
 /** What the parts of an open account work with. One object per login; it ends with the logout. */
 import type { Entropy } from '@securechat/crypto';
 import type { MlsEngine } from '@securechat/e2ee';
-import type { Code, Presence } from '@securechat/wire';
+import type { AccountId, Code, Presence } from '@securechat/wire';
 import { SecureChatError } from '@securechat/wire';
 import type { ClientEvent } from '../api.ts';
 import type { Event } from '../core/state.ts';
@@ -29,6 +29,8 @@ export interface OpenAccount {
   nowMs(): number;
   /** The attached link; undefined while there is none. */
   link(): Link | undefined;
+  /** Accounts that we block, as the server holds them; also of people not known here yet. */
+  blocks(): ReadonlySet<AccountId>;
   /** Registration mode of the server as last seen: who may know whether somebody is online, and get receipts. */
   registration(): string;
   dispatch(event: Event): void;

@@ -77,8 +77,9 @@ export async function unlockProfile(folder: string, password: string): Promise<O
   }
 }
 
-export async function closeProfile({ store, lock }: OpenProfile): Promise<void> {
+export async function closeProfile({ store, lock, ledger }: OpenProfile): Promise<void> {
   await store.close();
+  ledger.wipe();
   await lock.release();
 }
 

@@ -6,11 +6,15 @@ import type { Link, RequestKind, RequestValue } from './link-port.ts';
 /** Parts of a file under way at once (docs/protocol/files.md). */
 export const PARTS_IN_FLIGHT_MAX = 4;
 const WAIT_MS_MIN = 50;
+/** Whatever the server asks for: a file goes on within this, and a timer never overflows. */
+const WAIT_MS_MAX = 60_000;
 
-export async function waitOut(error: unknown): Promise<void> {
+/** `waits`: how often in a row this was put off before; each time at least twice as long. */
+export async function waitOut(error: unknown, waits = 0): Promise<void> {
   const limited = error instanceof SecureChatError && (error.code === 'RATE_LIMITED' || error.code === 'BUSY');
   if (!limited) throw error;
-  const waitMs = Math.max(WAIT_MS_MIN, error.detail.retryAfterMs ?? 0);
+  const least = WAIT_MS_MIN * 2 ** Math.min(waits, 16);
+  const waitMs = Math.min(WAIT_MS_MAX, Math.max(least, error.detail.retryAfterMs ?? 0));
   await new Promise((resolve) => setTimeout(resolve, waitMs));
 }
 
@@ -19,11 +23,11 @@ export async function requestPatiently<K extends RequestKind>(
   kind: K,
   value: RequestValue<K>,
 ): Promise<NonNullable<control.Response['body']>> {
-  for (;;) {
+  for (let waits = 0; ; waits += 1) {
     try {
       return await link.request(kind, value);
     } catch (error) {
-      await waitOut(error);
+      await waitOut(error, waits);
     }
   }
 }

@@ -110,7 +110,7 @@ export class People {
       listVersion: seen.listVersion,
       verified: known?.verified ?? false,
       changed: (known?.changed ?? false) || verdict.kind === 'new-identity',
-      blocked: known?.blocked ?? false,
+      blocked: known?.blocked ?? account.blocks().has(seen.account),
       written: known?.written ?? false,
       accountJws: bundle.account.jws,
       listJws: bundle.list.jws,

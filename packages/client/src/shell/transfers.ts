@@ -25,6 +25,10 @@ const OFFERS_MAX = 50;
 /** The server forgets blobs after 30 days. */
 const KEPT_MS = 30 * 24 * 60 * 60 * 1000;
 const PROGRESS_MS = 100;
+/** After something that passes, on a connection that holds. */
+const RETRY_MS = 5_000;
+/** These pass for a message; a file is too large to wait for them unasked. */
+const final: ReadonlySet<Code> = new Set<Code>(['INTERNAL', 'STORAGE_FULL']);
 
 export class Transfers {
   readonly #account: OpenAccount;
@@ -281,7 +285,8 @@ export class Transfers {
     } catch (cause) {
       const { code } = failureOf(cause);
       // The next connection goes on with it.
-      if (stopped() || (isPassing(code) && code !== 'INTERNAL')) return;
+      if (stopped()) return;
+      if (isPassing(code) && !final.has(code)) return void setTimeout(() => this.#start(id), RETRY_MS).unref();
       if (record.direction === 'down') await this.#giveUp(record, code);
       else await this.#end(record, code);
     }

@@ -56,17 +56,14 @@ async function putChunk(input: UploadInput, chunk: Uint8Array, at: number, have:
   let offset = Math.max(at, have);
   while (offset < end) {
     if (input.stopped()) throw new SecureChatError('CONNECTION_LOST');
-    const parts: { readonly end: number; readonly answer: Promise<number | undefined> }[] = [];
+    const parts: Promise<number | undefined>[] = [];
     for (let next = offset; next < end && parts.length < PARTS_IN_FLIGHT_MAX;) {
       const partEnd = Math.min(end, next + limits.blobPartBytesMax.value);
-      parts.push({ end: partEnd, answer: putPart(input, chunk.subarray(next - at, partEnd - at), next) });
+      parts.push(putPart(input, chunk.subarray(next - at, partEnd - at), next));
       next = partEnd;
     }
-    // A part that was refused leaves the ones behind it out of place: go on where the server is.
-    for (const part of parts) {
-      const now = await part.answer;
-      if (now !== undefined) offset = Math.max(at, now);
-    }
+    // A part that was put off leaves the ones behind it out of place: go on where the server is.
+    for (const now of await Promise.all(parts)) if (now !== undefined) offset = Math.max(at, now);
   }
   return offset;
 }
