@@ -293,8 +293,9 @@ function strike(item: Item): Item {
 
 /** `waitMs`: what the server asked for; 0 = it did not say. Several refusals of one burst count as one failure. */
 export function pause(lane: Lane, moment: Moment, waitMs: number): Lane {
+  const askedMs = Math.min(waitMs, RETRY_AFTER_MS_MAX);
   const delayMs =
-    waitMs > 0 ? waitMs + Math.ceil(moment.random * RETRY_MS_FIRST) : retryDelayMs(lane.failures, moment.random);
+    waitMs > 0 ? askedMs + Math.ceil(moment.random * RETRY_MS_FIRST) : retryDelayMs(lane.failures, moment.random);
   const again = lane.pausedUntilMs > moment.nowMs;
   return {
     ...lane,
