@@ -167,6 +167,7 @@ export class TestClient {
   readonly #reader = new FrameReader(2 * limits.requestBytesMax.value);
   readonly #open = new Map<number, (body: ResponseBody | undefined) => void>();
   #request = 0;
+  #ended = false;
   /** Runs between the record that brings the next response and the record after it. */
   #onResponse: ((body: ResponseBody) => void | Promise<void>) | undefined;
 
@@ -212,6 +213,7 @@ export class TestClient {
       if (plaintext === undefined) throw new Error('the server sent a record that does not open');
       for (const frame of this.#reader.push(plaintext)) await this.#take(frame);
     }
+    this.#ended = true;
     for (const settle of this.#open.values()) settle(undefined);
     for (const queue of [this.events, this.delivered, this.accepted, this.refused, this.pings, this.goAways])
       (queue as Queue<unknown>).end();
@@ -272,6 +274,7 @@ export class TestClient {
 
   /** Any bytes as a request. */
   async requestBytes(bytes: Uint8Array, then?: (body: ResponseBody) => void | Promise<void>): Promise<ResponseBody> {
+    if (this.#ended) throw new SecureChatError('CONNECTION_LOST');
     this.#request += 1;
     const request = this.#request;
     const answer = new Promise<ResponseBody | undefined>((resolve) => this.#open.set(request, resolve));

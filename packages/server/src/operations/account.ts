@@ -47,6 +47,7 @@ export const publishDevices = operation({
     const account = accountOf(caller);
     const stored = await readRecord(server.store, 'account', account);
     if (stored === undefined) throw new SecureChatError('NOT_AUTHENTICATED');
+    if (stored.value.disabled) throw new SecureChatError('ACCOUNT_DISABLED');
     return { account, stored, list: await certifyList(server, stored.value, request, nowMs) };
   },
   decide: ({ server }, { account, stored, list }) => decidePublish(account, list, stored, server.config.limits),

@@ -20,6 +20,8 @@ export const attach = operation({
   async load({ request, server, caller }: Call<'attach'>) {
     const account = idOf<AccountId>(request.account);
     const device = idOf<DeviceId>(request.device);
+    const { state } = caller;
+    if (state.kind === 'logged-in' && state.account !== account) throw new SecureChatError('NOT_AUTHENTICATED');
     const record = (await readRecord(server.store, 'account', account))?.value;
     const candidate = attachCandidate(record, device);
     const claim = { server: server.keys.fingerprint, account, device, transcript: caller.transcript };

@@ -34,6 +34,8 @@ export class Delivery {
   readonly #subscription: Subscription;
   #cursor: number;
   #next: number;
+  /** Rows stored between the attach and the subscription were announced to nobody: read until there is no more. */
+  #probing = true;
   #inFlight: InFlight[] = [];
   #bytesInFlight = 0;
   #reading = false;
@@ -98,7 +100,7 @@ export class Delivery {
     if (this.#reading) return;
     this.#reading = true;
     try {
-      while (!this.#stopped && this.#cursor + 1 < this.#next && this.#open(1)) {
+      while (!this.#stopped && (this.#probing || this.#cursor + 1 < this.#next) && this.#open(1)) {
         const { store, limits, device } = this.#options;
         const upTo = this.#next - 1;
         const rows = await store.fetch(
@@ -109,8 +111,10 @@ export class Delivery {
         );
         if (this.#stopped) return;
         for (const row of rows) this.#push(row);
+        if (rows.length > 0) continue;
         // Numbers up to here that hold no row were acknowledged, or never had one.
-        if (rows.length === 0) this.#cursor = Math.max(this.#cursor, upTo);
+        this.#cursor = Math.max(this.#cursor, upTo);
+        this.#probing = false;
       }
     } catch (cause) {
       this.#fail(cause);

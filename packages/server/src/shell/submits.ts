@@ -41,6 +41,8 @@ export class Submits {
   readonly #floodRule: BucketRule;
   #bucket: Bucket | undefined;
   #flood: Bucket | undefined;
+  /** On a server with open registration: who has written back before this connection began. */
+  #contacts: ReadonlySet<AccountId> = new Set();
   #inFlight = 0;
   #bytesInFlight = 0;
 
@@ -49,6 +51,16 @@ export class Submits {
     const { messagesBurst, messagesPerSecond } = options.server.config.limits;
     this.#rule = { burst: messagesBurst, perSecond: messagesPerSecond };
     this.#floodRule = { burst: FLOOD_FACTOR * messagesBurst, perSecond: FLOOD_FACTOR * messagesPerSecond };
+    if (options.server.config.registration === 'open') void this.#loadContacts();
+  }
+
+  async #loadContacts(): Promise<void> {
+    const { server, sender } = this.#options;
+    try {
+      this.#contacts = await server.acquaintances.contacts(sender.account);
+    } catch (cause) {
+      server.log.warn('contacts not read', { cause });
+    }
   }
 
   get inFlight(): number {
@@ -77,30 +89,29 @@ export class Submits {
   #submissionOf(submit: Submit): Submission {
     const { server, sender } = this.#options;
     const { config, clock, keys } = server;
-    const refusal = this.#rateRefusal(submit);
     const base = {
       sender,
       submit,
       nowMs: clock.wallMs(),
       ...(config.offlineDelivery === 'off' && { onlineOnly: true }),
-      ...(refusal !== undefined && { refusal }),
     };
     switch (submit.kind) {
       case 'message':
-        return base;
+        return { ...base, ...this.#rateRefusal(undefined) };
       case 'commit': {
         const { commit, capsule } = decodeMessage(control.Commit, submit.payload);
-        return { ...base, commit: { commit, capsule } };
+        return { ...base, ...this.#rateRefusal(undefined), commit: { commit, capsule } };
       }
       case 'found': {
-        const founding = decodeMessage(control.Founding, submit.payload);
-        return { ...base, founding: foundingFacts(founding, sender.account, keys.slotKey) };
+        const decoded = decodeMessage(control.Founding, submit.payload);
+        const founding = foundingFacts(decoded, sender.account, keys.slotKey);
+        return { ...base, ...this.#rateRefusal(founding.peer), founding };
       }
     }
   }
 
   /** Rates are spent before the transaction; the store answers with them in the right place of its checks. */
-  #rateRefusal(submit: Submit): Submission['refusal'] {
+  #rateRefusal(founded: AccountId | undefined): Pick<Submission, 'refusal'> {
     const { server, sender } = this.#options;
     const nowMs = server.clock.monotonicMs();
     const flood = spend(this.#flood, this.#floodRule, nowMs);
@@ -111,9 +122,10 @@ export class Submits {
     if (spent.kind === 'refused') return limited(spent.retryAfterMs);
     const today = server.rates.messagesDay.spend(sender.account);
     if (today.kind === 'refused') return limited(today.retryAfterMs);
-    if (submit.kind !== 'found' || server.config.registration !== 'open') return undefined;
-    const unasked = server.rates.newRecipients.spend(sender.account);
-    return unasked.kind === 'refused' ? limited(unasked.retryAfterMs) : undefined;
+    const unasked = founded !== undefined && server.config.registration === 'open' && !this.#contacts.has(founded);
+    if (!unasked) return {};
+    const fresh = server.rates.newRecipients.spend(sender.account);
+    return fresh.kind === 'refused' ? limited(fresh.retryAfterMs) : {};
   }
 
   async #store(submission: Submission, bytes: number): Promise<void> {
@@ -164,6 +176,6 @@ export class Submits {
   }
 }
 
-function limited(retryAfterMs: number): NonNullable<Submission['refusal']> {
-  return { code: 'RATE_LIMITED', detail: { retryAfterMs } };
+function limited(retryAfterMs: number): Pick<Submission, 'refusal'> {
+  return { refusal: { code: 'RATE_LIMITED', detail: { retryAfterMs } } };
 }
