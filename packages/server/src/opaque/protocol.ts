@@ -68,8 +68,8 @@ function guarded<T>(step: () => T): OpaqueResult<T> {
     return { kind: 'done', value: step() };
   } catch (error) {
     // A trap of the WASM code leaves its memory in an unknown state: the thread is given up.
-    if (error instanceof WebAssembly.RuntimeError) throw error;
-    const text = error instanceof Error ? error.message : '';
-    return { kind: /"(registrationRecord|serverSetup|serverLoginState)"/.test(text) ? 'failed' : 'malformed' };
+    if (!(error instanceof Error) || error.name === 'RuntimeError') throw error;
+    const ours = /"(registrationRecord|serverSetup|serverLoginState)"/.test(error.message);
+    return { kind: ours ? 'failed' : 'malformed' };
   }
 }

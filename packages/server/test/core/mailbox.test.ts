@@ -73,7 +73,7 @@ const refusals: readonly (readonly [Code | 'repeat', Partial<SubmitFacts>, Parti
   ['SESSION_REPLACED', { sender: { ...facts().sender!, generation: 4 } }],
   ['ID_REUSED', { known: { hash: bytesNamed('another'), submitNumber: 1, devices: [], peers: [] } }],
   ['STATE_ROLLED_BACK', { sender: { ...facts().sender!, submitNumberHighest: 1 } }],
-  ['TOO_LARGE', {}, undefined, { ...limits, messageBytesMax: 299 }],
+  ['TOO_LARGE', {}, {}, { ...limits, messageBytesMax: 299 }],
   ['RATE_LIMITED', {}, { refusal: { code: 'RATE_LIMITED', detail: { retryAfterMs: 100 } } }],
   ['NO_SUCH_GROUP', { group: undefined }],
   ['GROUP_SUPERSEDED', { group: { ...facts().group!, successor: { group: other, generation: 2, devices: [] } } }],

@@ -125,7 +125,7 @@ const steps: readonly string[] = [
 ];
 
 /** The schema that this program writes. */
-export const SCHEMA_VERSION: number = steps.length;
+const SCHEMA_VERSION = steps.length;
 
 /**
  * Brings a database to `SCHEMA_VERSION`, each step in a transaction of its own. Throws StoreError 'schema-newer' for one

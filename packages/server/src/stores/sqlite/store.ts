@@ -28,7 +28,7 @@ export interface SqliteStoreOptions {
   /** Called once when the disk failed or the database is damaged: nothing is written from then on, the server must stop. */
   readonly onFatal: (error: StoreError) => void;
   /** For tests: the wall clock (Unix ms) and the monotonic one. */
-  readonly clock?: { now(): number; monotonicMs(): number };
+  readonly clock?: Clock;
   /** Space kept for acknowledgements on a full disk. */
   readonly ballastBytes?: number;
 }
@@ -39,7 +39,12 @@ const BATCHES_MAX = 2;
 const WAITING_CALLS_MAX = 20_000;
 const WAITING_BYTES_MAX = 64 * 1024 * 1024;
 
-const systemClock = { now: () => Date.now(), monotonicMs: () => performance.now() };
+interface Clock {
+  now(): number;
+  monotonicMs(): number;
+}
+
+const systemClock: Clock = { now: () => Date.now(), monotonicMs: () => performance.now() };
 
 /** Opens or creates. Rejects with StoreError: 'in-use', 'schema-newer', 'corrupt', 'full', 'unavailable'. */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
@@ -70,7 +75,7 @@ interface Open {
 class SqliteStore implements Store {
   readonly opened: Promise<void>;
   readonly #worker: Worker;
-  readonly #clock: { now(): number; monotonicMs(): number };
+  readonly #clock: Clock;
   readonly #onFatal: (error: StoreError) => void;
   readonly #batchMax: number;
   readonly #open = new Map<number, Open>();
@@ -83,7 +88,7 @@ class SqliteStore implements Store {
   #settleOpened: { resolve(): void; reject(error: StoreError): void } | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(worker: Worker, clock: SqliteStore['#clock'], { limits, onFatal }: SqliteStoreOptions) {
+  constructor(worker: Worker, clock: Clock, { limits, onFatal }: SqliteStoreOptions) {
     this.#worker = worker;
     this.#clock = clock;
     this.#onFatal = onFatal;
