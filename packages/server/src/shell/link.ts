@@ -11,6 +11,7 @@ import type { Code, Frame } from '@securechat/wire';
 import { ByteWriter, codes, control, decodeAck, decodeMessage, FrameReader, SecureChatError } from '@securechat/wire';
 import type { Bucket, BucketRule } from '../core/bucket.ts';
 import { spend } from '../core/bucket.ts';
+import { isTooMuch } from '../core/load.ts';
 import { operations } from '../operations.ts';
 import type { Ticket } from './admission.ts';
 import { Delivery } from './deliveries.ts';
@@ -21,16 +22,13 @@ import { Handshake } from './handshake.ts';
 import type { LinkHandle } from './links.ts';
 import type { LinkState } from './link-state.ts';
 import { allows } from './link-state.ts';
-import { BUFFERED_BYTES_LOST, BUFFERED_BYTES_MAX, Outbox } from './outbox.ts';
+import { BUFFERED_BYTES_LOST, Outbox } from './outbox.ts';
 import type { ServerParts } from './parts.ts';
 import { Submits } from './submits.ts';
 import type { Transport } from './transport.ts';
 
 /** What a stranger may have waiting here; a client sends one thing and waits for its answer. */
 const EARLY_BYTES_MAX = 64 * 1024;
-/** Requests of an attached device that wait; beyond it nothing is read from it. */
-const REQUESTS_WAITING_MAX = 32;
-const REQUEST_BYTES_WAITING_MAX = 1024 * 1024;
 const PING_BYTES_MAX = 32;
 const PING_JITTER_MS = 5000;
 /** Deadlines that a client which makes progress may use up until it is attached. */
@@ -298,15 +296,16 @@ export class Link implements LinkHandle {
   #balance(): void {
     if (this.#closing) return;
     if (this.#leaving) return this.#leaveWhenIdle();
-    const { submitsInFlightMax, submitBytesInFlightMax } = this.#server.config.limits;
-    const submits = this.#attached?.submits;
-    const pause =
-      this.#requests.length > REQUESTS_WAITING_MAX ||
-      this.#requestBytes > REQUEST_BYTES_WAITING_MAX ||
-      (submits?.inFlight ?? 0) > submitsInFlightMax ||
-      (submits?.bytesInFlight ?? 0) > submitBytesInFlightMax ||
-      this.#transport.bufferedAmount > BUFFERED_BYTES_MAX ||
-      this.#floodUntilMs > this.#server.clock.monotonicMs();
+    const { submits } = this.#attached ?? {};
+    const load = {
+      requests: this.#requests.length,
+      requestBytes: this.#requestBytes,
+      submits: submits?.inFlight ?? 0,
+      submitBytes: submits?.bytesInFlight ?? 0,
+      bufferedBytes: this.#transport.bufferedAmount,
+      flooding: this.#floodUntilMs > this.#server.clock.monotonicMs(),
+    };
+    const pause = isTooMuch(load, this.#server.config.limits);
     if (pause === this.#paused) return;
     this.#paused = pause;
     if (pause) this.#transport.pause();

@@ -1,15 +1,13 @@
 /**
  * Frames on their way to one peer. What one turn of the event loop sends shares records and one write to the socket; what
- * waits is bounded by those who send (windows, one answer per request) and by `overloaded`.
+ * waits is bounded by those who send: windows, and one answer per request.
  */
 import type { Session } from '@securechat/session';
 import type { FrameKind } from '@securechat/wire';
 import { concatBytes, encodeFrame } from '@securechat/wire';
 import type { Transport } from './transport.ts';
 
-/** A peer that takes its bytes too slowly is not read from beyond this. */
-export const BUFFERED_BYTES_MAX = 1024 * 1024;
-/** And beyond this it is given up: windows alone cannot fill it. */
+/** A peer that leaves more than this is given up. Windows and one answer per request cannot fill it alone. */
 export const BUFFERED_BYTES_LOST = 8 * 1024 * 1024;
 
 export class Outbox {

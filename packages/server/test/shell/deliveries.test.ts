@@ -108,7 +108,7 @@ test('whatever is announced, in any order, twice or not at all: each row comes o
 test('rows that nobody acknowledged stop at deliverRowsInFlightMax and at deliverBytesInFlightMax', async () => {
   for (const [bytes, expected] of [
     [10, defaultLimits.deliverRowsInFlightMax],
-    [64 * 1024, 16],
+    [64 * 1024, defaultLimits.deliverBytesInFlightMax / (64 * 1024)],
   ] as const) {
     const box = mailbox();
     for (let seq = 1; seq <= 400; seq += 1) box.rows.push(row(seq, bytes));

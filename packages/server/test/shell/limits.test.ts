@@ -4,9 +4,11 @@ import { test } from 'node:test';
 import { defaultLimits, SecureChatError } from '@securechat/wire';
 import type { Limits } from '@securechat/wire';
 import { parseBlock } from '../../src/core/addresses.ts';
+import { BUFFERED_BYTES_MAX, isTooMuch, REQUEST_BYTES_WAITING_MAX, REQUESTS_WAITING_MAX } from '../../src/core/load.ts';
 import { Admission } from '../../src/shell/admission.ts';
 import { Buckets } from '../../src/shell/buckets.ts';
 import { Gate } from '../../src/shell/gate.ts';
+import { Rates } from '../../src/shell/rates.ts';
 import { Workload } from '../../src/shell/workload.ts';
 import { proofOfWork, systemEntropy } from '@securechat/crypto';
 import { TestClient } from '../client.ts';
@@ -91,6 +93,43 @@ test('buckets by key forget full ones, so that strangers cost no memory for long
   for (let key = 0; key < 2000; key += 1) buckets.spend('one');
   assert.ok(buckets.size <= 1024 + 1);
   assert.equal(buckets.spend('one').kind, 'refused');
+});
+
+test('handshakesQueuedMax handshakes wait, one more is turned away', async () => {
+  const gate = new Gate({ atOnce: 1, queuedMax: defaultLimits.handshakesQueuedMax });
+  const never = new Promise<true>(() => undefined);
+  void gate.run(() => never);
+  for (let count = 0; count < defaultLimits.handshakesQueuedMax; count += 1) void gate.run(() => never);
+  assert.equal(gate.queued, defaultLimits.handshakesQueuedMax);
+  assert.equal(await gate.run(() => never), undefined);
+});
+
+test('lookupsPerDay holds over the hours', () => {
+  let hours = 0;
+  const rates = new Rates(defaultLimits, () => hours * 3_600_000);
+  const { lookupsPerDay } = defaultLimits;
+  for (let count = 0; count < lookupsPerDay; count += 1) assert.equal(rates.lookupsDay.spend('anna').kind, 'spent');
+  const refused = rates.lookupsDay.spend('anna');
+  assert.ok(refused.kind === 'refused' && refused.retryAfterMs > 60_000);
+  assert.equal(rates.lookupsDay.spend('bob').kind, 'spent');
+  hours = 24;
+  assert.equal(rates.lookupsDay.spend('anna').kind, 'spent');
+});
+
+test('a client within its credit is never held up; one step over it is', () => {
+  const { submitsInFlightMax, submitBytesInFlightMax } = defaultLimits;
+  const full = {
+    requests: REQUESTS_WAITING_MAX,
+    requestBytes: REQUEST_BYTES_WAITING_MAX,
+    submits: submitsInFlightMax,
+    submitBytes: submitBytesInFlightMax,
+    bufferedBytes: BUFFERED_BYTES_MAX,
+    flooding: false,
+  };
+  assert.equal(isTooMuch(full, defaultLimits), false);
+  for (const name of ['requests', 'requestBytes', 'submits', 'submitBytes', 'bufferedBytes'] as const)
+    assert.equal(isTooMuch({ ...full, [name]: full[name] + 1 }, defaultLimits), true, name);
+  assert.equal(isTooMuch({ ...full, flooding: true }, defaultLimits), true);
 });
 
 test('a gate runs a few at a time, lets a bounded number wait, and turns the rest away', async () => {
