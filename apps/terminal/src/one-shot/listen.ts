@@ -1,4 +1,5 @@
 import type { Client, ClientEvent, LoggedIn, Message } from '@securechat/client';
+import { jsonLine } from '../json-line.ts';
 import { exitCodeOfLogout, exitCodes } from '../exit-codes.ts';
 import { notificationOf } from '../rpc/notification.ts';
 import { sanitizeLine, sanitizeText } from '../sanitize.ts';
@@ -23,7 +24,7 @@ export async function listen(
     if (event.kind === 'message' && event.message.own) return;
     if (json) {
       const { method, params } = notificationOf(event);
-      output.write(JSON.stringify({ v: LISTEN_VERSION, event: method, ...params }));
+      output.write(jsonLine({ v: LISTEN_VERSION, event: method, ...params }));
     } else {
       for (const line of plainLines(event)) output.write(line);
     }

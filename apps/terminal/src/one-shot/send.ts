@@ -1,5 +1,6 @@
 import { SecureChatError } from '@securechat/client';
 import type { Client, MessageState, SendOptions } from '@securechat/client';
+import { jsonLine } from '../json-line.ts';
 import { exitCodeOf, exitCodes } from '../exit-codes.ts';
 import { sentenceOfCode } from '../sentence.ts';
 
@@ -28,8 +29,7 @@ export async function sendOnce(
   const { id, state, recipient } = await client.send(to, text, options);
   const settled = state === 'queued' && timeoutMs !== undefined ? await leftTheQueue(events, id, timeoutMs) : { state };
   await events.return?.();
-  if (json)
-    output.write(JSON.stringify({ v: 1, id, state: settled.state, ...(settled.code && { code: settled.code }) }));
+  if (json) output.write(jsonLine({ v: 1, id, state: settled.state, ...(settled.code && { code: settled.code }) }));
   if (settled.state === 'failed') {
     output.complain(sentenceOfCode(settled.code ?? 'INTERNAL'));
     return exitCodeOf(settled.code ?? 'INTERNAL');

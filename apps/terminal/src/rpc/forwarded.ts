@@ -4,6 +4,7 @@
  */
 import { isCode, SecureChatError } from '@securechat/client';
 import type { Client, ClientEvent, ForwardedLines } from '@securechat/client';
+import { jsonLine } from '../json-line.ts';
 import type { InputLine } from '../input-lines.ts';
 import { serveRpc } from './serve.ts';
 
@@ -75,7 +76,7 @@ export function forwardedClient(lines: ForwardedLines): ForwardedClient {
     if (closed) throw new SecureChatError('CONNECTION_LOST');
     const request = Promise.withResolvers<unknown>();
     waiting.set(++last, request);
-    lines.send(JSON.stringify({ jsonrpc: '2.0', id: last, method, params }));
+    lines.send(jsonLine({ jsonrpc: '2.0', id: last, method, params }));
     return request.promise;
   };
   return {

@@ -1,5 +1,6 @@
 import { SecureChatError } from '@securechat/client';
 import type { ClientEvent } from '@securechat/client';
+import { jsonLine } from '../json-line.ts';
 import type { InputLine } from '../input-lines.ts';
 import { asSecureChatError } from '../sentence.ts';
 import type { RpcContext } from './methods.ts';
@@ -40,7 +41,7 @@ export async function serveRpc(context: RpcContext, { lines, write }: RpcStreams
   const open = new Set<Promise<void>>();
   for await (const line of lines) {
     if (line.kind !== 'line') {
-      await write(JSON.stringify(line.kind === 'too-long' ? tooLarge(RPC_LINE_BYTES_MAX) : notText()));
+      await write(jsonLine(line.kind === 'too-long' ? tooLarge(RPC_LINE_BYTES_MAX) : notText()));
       continue;
     }
     if (line.text.trim() === '') continue;
@@ -49,7 +50,7 @@ export async function serveRpc(context: RpcContext, { lines, write }: RpcStreams
     for (const item of items) responses.push((await begin(context, item, inFlight)).response);
     const answered = Promise.all(responses).then(async (all) => {
       const present = all.filter((response) => response !== undefined);
-      if (present.length > 0) await write(JSON.stringify(batch ? present : present[0]));
+      if (present.length > 0) await write(jsonLine(batch ? present : present[0]));
     });
     open.add(answered);
     void answered.finally(() => open.delete(answered));
@@ -82,7 +83,7 @@ async function carryOut(context: RpcContext, request: RpcRequest): Promise<RpcRe
   const answered = (response: RpcResponse): RpcResponse | undefined => (id === undefined ? undefined : response);
   const method = Object.hasOwn(methods, name) ? methods[name] : undefined;
   if (method === undefined) {
-    const message = `There is no method ${JSON.stringify(name.slice(0, 60))}.`;
+    const message = `There is no method ${jsonLine(name.slice(0, 60))}.`;
     return answered(errorResponse(id ?? null, rpcNumbers.methodNotFound, message, 'UNKNOWN_COMMAND'));
   }
   if (context.forwarded === true && method.alone) {
@@ -98,5 +99,5 @@ async function carryOut(context: RpcContext, request: RpcRequest): Promise<RpcRe
 }
 
 async function notify(events: AsyncIterable<ClientEvent>, write: RpcStreams['write']): Promise<void> {
-  for await (const event of events) await write(JSON.stringify({ jsonrpc: '2.0', ...notificationOf(event) }));
+  for await (const event of events) await write(jsonLine({ jsonrpc: '2.0', ...notificationOf(event) }));
 }
