@@ -248,6 +248,7 @@ function createListeners(input: {
     http: createWebSocketServer({
       ...common,
       payloadBytesMax: limits.frameBytesMax,
+      deadlineMs: limits.authDeadlineMs,
       page: input.page,
       ready: input.ready,
     }),

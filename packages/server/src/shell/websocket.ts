@@ -2,7 +2,7 @@
  * The HTTP listener: WebSocket at `/v1` (and `/`), health at `/livez` and `/readyz`, a text page at `/`. The only door to
  * `ws`. No compression (it mixes secrets with what an attacker chooses), binary messages alone.
  */
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
@@ -20,20 +20,25 @@ import { CLOSE_DRAIN_MS } from './transport.ts';
 const FRAGMENTS_MAX = 64;
 const BUFFERED_CHUNKS_MAX = 256;
 
-const httpLimits = {
-  headersTimeout: 10_000,
-  requestTimeout: 30_000,
-  keepAliveTimeout: 5000,
-  connectionsCheckingInterval: 5000,
-  maxHeaderSize: 8 * 1024,
-  noDelay: true,
-} as const;
+/** Whoever has not asked for anything by the deadline of a stranger is closed, a byte now and then or not. */
+function httpLimits(deadlineMs: number): ServerOptions {
+  return {
+    headersTimeout: deadlineMs,
+    requestTimeout: deadlineMs,
+    keepAliveTimeout: Math.min(5000, deadlineMs),
+    connectionsCheckingInterval: Math.ceil(deadlineMs / 4),
+    maxHeaderSize: 8 * 1024,
+    noDelay: true,
+  };
+}
 const HEADERS_MAX = 100;
 
 export interface WebSocketOptions {
   readonly admission: Admission;
   readonly tls: TlsMaterial | undefined;
   readonly frameBytesMax: number;
+  /** Time for a request; the handshake behind the upgrade has its own. */
+  readonly deadlineMs: number;
   /** `ws` collects a message up to this before we see it; `frameBytesMax` is checked after. */
   readonly payloadBytesMax: number;
   readonly onTransport: (transport: Transport, ticket: Ticket) => void;
@@ -44,10 +49,11 @@ export interface WebSocketOptions {
 
 /** Not listening yet. */
 export function createWebSocketServer(options: WebSocketOptions): Server {
+  const timed = httpLimits(options.deadlineMs);
   const server: Server =
     options.tls === undefined
-      ? createServer(httpLimits)
-      : createTlsServer({ ...httpLimits, ...tlsOptions(options.tls), handshakeTimeout: TLS_HANDSHAKE_MS });
+      ? createServer(timed)
+      : createTlsServer({ ...timed, ...tlsOptions(options.tls), handshakeTimeout: TLS_HANDSHAKE_MS });
   server.maxHeadersCount = HEADERS_MAX;
   const ticketOf = guardDoor(server, options.admission);
   const sockets = new WebSocketServer({
