@@ -8,6 +8,14 @@ const isLibrary = (path: string): boolean => /^packages\/[^/]+\/src\//.test(path
 /** Files that may skip a case, and why. Files that read third-party vectors may too: `tools/test.ts` watches those. */
 const skippers: Readonly<Record<string, string>> = {
   'apps/terminal/test/launcher.test.ts': 'needs a system Node below the floor',
+  'apps/terminal/test/rpc-pair.test.ts': 'needs openssl',
+  'apps/terminal/test/terminal-real.test.ts': 'needs tmux',
+  'apps/terminal/test/terminal.test.ts': 'needs tmux',
+  'packages/server/test/stores/sqlite-faults.test.ts': 'needs mount and strace',
+  'apps/terminal/test/any-bytes.test.ts': 'TLS ports need openssl',
+  'apps/terminal/test/full-disk.test.ts': 'a small disk is mounted, as root',
+  'apps/terminal/test/bad-input.test.ts': 'root reads every file, unless it can be nobody',
+  'apps/terminal/test/bad-start.test.ts': 'certificates need openssl',
 };
 
 /** Node's reporter interface wants a default export. */

@@ -3,8 +3,8 @@
  * the checkpoint have what it held; new messages are refused until it could be laid down again.
  */
 import { closeSync, existsSync, fsyncSync, openSync, statfsSync, statSync, unlinkSync, writeSync } from 'node:fs';
-import { randomFillSync } from 'node:crypto';
 import { join } from 'node:path';
+import { systemEntropy } from '@securechat/crypto';
 
 /**
  * More than the log between two checkpoints (4 MiB) and the largest group of a commit (about 5 MiB) together: the
@@ -66,7 +66,7 @@ export class Ballast {
   #lay(): void {
     const file = openSync(this.#path, 'w', 0o600);
     try {
-      const block = randomFillSync(new Uint8Array(Math.min(this.#bytes, 256 * 1024)));
+      const block = systemEntropy(Math.min(this.#bytes, 256 * 1024));
       for (let at = 0; at < this.#bytes; at += block.length)
         writeSync(file, block, 0, Math.min(block.length, this.#bytes - at));
       fsyncSync(file);

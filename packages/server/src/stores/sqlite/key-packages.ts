@@ -1,6 +1,6 @@
 /** Key packages: a one-time one is handed out at most once, ever; the last-resort one as often as asked. */
-import { hash } from 'node:crypto';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { sha256 } from '@securechat/crypto';
 import type { KeyPackageTaken } from '../port.ts';
 import type { Device } from './devices.ts';
 
@@ -35,7 +35,7 @@ export class KeyPackages {
     let stock = this.stock(device);
     for (const keyPackage of oneTime) {
       if (stock >= this.#max) break;
-      const { changes } = this.#insert.run(device.row, hash('sha256', keyPackage, 'buffer'), keyPackage);
+      const { changes } = this.#insert.run(device.row, sha256(keyPackage), keyPackage);
       stock += Number(changes);
     }
     if (lastResort !== undefined) this.#putLast.run(device.row, lastResort);

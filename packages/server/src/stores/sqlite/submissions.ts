@@ -1,6 +1,6 @@
 /** A submission inside the transaction: load the facts, decide in core, apply the outcome. */
-import { hash } from 'node:crypto';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { sha256 } from '@securechat/crypto';
 import type { AccountId, Limits } from '@securechat/wire';
 import { SecureChatError, submitKinds } from '@securechat/wire';
 import type {
@@ -207,7 +207,7 @@ export class Submissions {
 function hashOf({ submit }: Submission): Uint8Array {
   const { kind, group, epoch, chainNumber, payload } = submit;
   const head = Buffer.from(`${submitKinds[kind]} ${group} ${epoch} ${chainNumber} `, 'latin1');
-  return hash('sha256', Buffer.concat([head, payload]), 'buffer');
+  return sha256(Buffer.concat([head, payload]));
 }
 
 function otherOf(group: Group, own: AccountId): AccountId {
