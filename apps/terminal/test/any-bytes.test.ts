@@ -1,7 +1,7 @@
 // Goal: whatever bytes come to whichever port, bare or inside TLS, the connection ends soon, the memory of the server stays
 // where it was, and the people who are there notice nothing. Method: raw sockets against real servers.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
@@ -14,12 +14,19 @@ import { connect as connectTls } from 'node:tls';
 import { makeFolder, startRpc, startServer } from './processes.ts';
 import type { Rpc, RunningServer } from './processes.ts';
 
+/** Certificates are made by openssl; without it the ports under TLS are left out. */
+const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
+const bareAndSecured = hasOpenssl ? (['http', 'tcp', 'https', 'tls'] as const) : (['http', 'tcp'] as const);
+const ifOpenssl = hasOpenssl ? {} : { skip: 'openssl is not installed' };
+
 /** The promise of the design, for the usual case; a late timer of a loaded machine is not what is measured. */
 const SOON_MS = 50;
 /** And for every single case. */
 const NEVER_LATER_MS = 1500;
 /** Of a stranger who says nothing; short, so that the test is. */
-const AUTH_DEADLINE_MS = 2500;
+const AUTH_DEADLINE_MS = 2000;
+/** A TLS handshake has five seconds of its own. */
+const LATEST_MS = 6500;
 
 type Port = 'http' | 'tcp' | 'https' | 'tls';
 
@@ -30,26 +37,34 @@ let bare: RunningServer;
 let alice: Rpc;
 let bob: Rpc;
 
+const portOf = (address: string) => Number(/:(\d+)#/.exec(address)?.[1]);
+
 before(async () => {
   const lifted = ['connectsPerAddressPerSecond=100000', 'connectsPerAddressBurst=100000'];
   const limits = [...lifted, 'unauthenticatedPerAddressMax=190', 'connectionsPerAddressMax=500'];
   const flags = [...limits, `authDeadlineMs=${AUTH_DEADLINE_MS}`].flatMap((limit) => ['--limit', limit]);
+  bare = await startServer(folder, flags);
+  ports.set('http', portOf(bare.ws)).set('tcp', portOf(bare.tcp));
+  alice = startRpc(folder, bare.ws, { home: 'alice' });
+  bob = startRpc(folder, bare.tcp, { home: 'bob' });
+  const made = [
+    alice.call('register', { username: 'alice', password, invite: bare.invite }),
+    bob.call('register', { username: 'bob', password, invite: bare.invite }),
+  ];
+  if (hasOpenssl) await startSecured(flags);
+  await Promise.all(made);
+});
+after(() => folder.remove());
+
+async function startSecured(flags: readonly string[]): Promise<void> {
   const [certificate, key] = [join(folder.path, 'cert.pem'), join(folder.path, 'key.pem')];
   const request = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=localhost'];
   execFileSync('openssl', [...request, '-keyout', key, '-out', certificate], { stdio: 'ignore' });
   const ownData = ['--data', join(folder.path, 'under-tls')];
   const secured = ['--tls-cert', certificate, '--tls-key', key, ...ownData];
-  const [plain, tls] = await Promise.all([startServer(folder, flags), startServer(folder, [...flags, ...secured])]);
-  bare = plain;
-  const portOf = (address: string) => Number(/:(\d+)#/.exec(address)?.[1]);
-  ports.set('http', portOf(plain.ws)).set('tcp', portOf(plain.tcp));
-  ports.set('https', portOf(tls.ws)).set('tls', portOf(tls.tcp));
-  alice = startRpc(folder, plain.ws, { home: 'alice' });
-  bob = startRpc(folder, plain.tcp, { home: 'bob' });
-  await alice.call('register', { username: 'alice', password, invite: plain.invite });
-  await bob.call('register', { username: 'bob', password, invite: plain.invite });
-});
-after(() => folder.remove());
+  const { ws, tcp } = await startServer(folder, [...flags, ...secured]);
+  ports.set('https', portOf(ws)).set('tls', portOf(tcp));
+}
 
 let greetings = 0;
 async function peopleNoticeNothing(): Promise<void> {
@@ -139,7 +154,7 @@ const garbage: readonly (readonly [string, () => Uint8Array])[] = [
   ['a header of 100 kB', () => Buffer.from(`GET / HTTP/1.1\r\nX: ${'y'.repeat(100_000)}\r\n\r\n`)],
 ];
 
-for (const port of ['http', 'tcp', 'https', 'tls'] as const) {
+for (const port of bareAndSecured) {
   test(`any bytes at the ${port} port end the connection within ${SOON_MS} ms of the last of them`, async () => {
     for (const [what, bytes] of garbage) {
       await allSoon(what, 3, async () => tellUntilEnd(await open(port), bytes()));
@@ -149,7 +164,7 @@ for (const port of ['http', 'tcp', 'https', 'tls'] as const) {
 }
 
 for (const port of ['https', 'tls'] as const) {
-  test(`any bytes in place of TLS at the ${port} port end the connection within ${SOON_MS} ms`, async () => {
+  test(`any bytes in place of TLS at the ${port} port end the connection within ${SOON_MS} ms`, ifOpenssl, async () => {
     for (const [what, bytes] of garbage) {
       // Five bytes are what TLS wants to see of a record before it judges.
       const whole = () => Buffer.concat([bytes(), Buffer.alloc(5)]);
@@ -204,19 +219,23 @@ const frames: readonly (readonly [string, Uint8Array])[] = [
 ];
 
 for (const port of ['http', 'https'] as const) {
-  test(`WebSocket frames that are none of ours end the connection within ${SOON_MS} ms (${port})`, async () => {
-    const times: number[] = [];
-    for (const [what, bytes] of frames) {
-      const { ms, heard } = await tellUntilEnd(await openWebSocket(port), bytes).catch((error: unknown) => {
-        throw new Error(what, { cause: error });
-      });
-      times.push(ms);
-      assert.ok(heard.length < 200, `${what}: answered with ${heard.length} bytes`);
-    }
-    const late = times.toSorted((a, b) => a - b)[Math.floor(times.length * 0.75)] ?? 0;
-    assert.ok(late < SOON_MS, times.map((ms) => ms.toFixed(0)).join(' '));
-    await peopleNoticeNothing();
-  });
+  test(
+    `WebSocket frames that are none of ours end the connection within ${SOON_MS} ms (${port})`,
+    port === 'http' ? {} : ifOpenssl,
+    async () => {
+      const times: number[] = [];
+      for (const [what, bytes] of frames) {
+        const { ms, heard } = await tellUntilEnd(await openWebSocket(port), bytes).catch((error: unknown) => {
+          throw new Error(what, { cause: error });
+        });
+        times.push(ms);
+        assert.ok(heard.length < 200, `${what}: answered with ${heard.length} bytes`);
+      }
+      const late = times.toSorted((a, b) => a - b)[Math.floor(times.length * 0.75)] ?? 0;
+      assert.ok(late < SOON_MS, times.map((ms) => ms.toFixed(0)).join(' '));
+      await peopleNoticeNothing();
+    },
+  );
 }
 
 test('control frames and torn frames in bounds are taken: a ping is answered between the fragments of a message', async () => {
@@ -264,21 +283,24 @@ test('two thousand connections of garbage leave the memory bounded and the peopl
   await peopleNoticeNothing();
 });
 
-test('a flood of pings by somebody who does not read the answers costs no memory', async () => {
-  const flood = Buffer.concat(Array.from({ length: 8000 }, () => frame(9, Buffer.alloc(125, 'p'))));
+test('floods of pings by somebody who does not read the answers cost no memory', async () => {
   await boundedMemory('pings', 64, async () => {
-    const socket = await openWebSocket('http');
-    socket.pause();
-    const until = performance.now() + AUTH_DEADLINE_MS - 500;
-    while (performance.now() < until && !socket.destroyed) {
-      if (!socket.write(flood)) await Promise.race([once(socket, 'drain'), once(socket, 'close'), sleep(100)]);
+    const until = performance.now() + AUTH_DEADLINE_MS;
+    for (const pings of [4000, 500, 64, 8]) {
+      const flood = Buffer.concat(Array.from({ length: pings }, () => frame(9, Buffer.alloc(125, 'p'))));
+      const socket = await openWebSocket('http');
+      socket.pause();
+      for (let turn = 0; turn < 200 && !socket.destroyed && performance.now() < until; turn += 1) {
+        socket.write(flood);
+        await sleep(2);
+      }
+      socket.destroy();
     }
-    socket.destroy();
   });
   await peopleNoticeNothing();
 });
 
-test(`who says nothing, half a thing, or one byte at a time is gone after ${AUTH_DEADLINE_MS} ms, bytes or not`, async () => {
+test('who says nothing, half a thing, or one byte at a time is gone after the deadline of a stranger', async () => {
   const started = performance.now();
   const drips: readonly (readonly [Port, boolean, string])[] = [
     ['tcp', false, '\0\0\x1f\0'],
@@ -287,8 +309,9 @@ test(`who says nothing, half a thing, or one byte at a time is gone after ${AUTH
     ['https', true, requestOf('/v1', 'Never: ending')],
     ['tls', false, '\x16\x03\x01\x02\0'],
   ];
+  const here = ([port]: readonly [Port, ...unknown[]]) => ports.has(port);
   const slow = await Promise.all(
-    drips.map(async ([port, inside, text]) => {
+    drips.filter(here).map(async ([port, inside, text]) => {
       const socket = await open(port, inside);
       let at = 0;
       const drip = setInterval(() => socket.write(text.charAt(at++) || 'x', 'latin1'), 60);
@@ -296,7 +319,7 @@ test(`who says nothing, half a thing, or one byte at a time is gone after ${AUTH
     }),
   );
   const silent = await Promise.all(
-    (['tcp', 'http', 'tls', 'https'] as const).flatMap((port) =>
+    [...ports.keys()].flatMap((port) =>
       [true, false].map(async (inside) => ({
         what: `silent ${port} ${inside}`,
         socket: await open(port, inside && tlsPorts.has(port)),
@@ -311,11 +334,10 @@ test(`who says nothing, half a thing, or one byte at a time is gone after ${AUTH
       async ({ what, socket, stop }) => {
         socket.resume();
         const end = Promise.race([once(socket, 'close'), once(socket, 'end')]).then(() => true);
-        const gone =
-          socket.destroyed || (await Promise.race([end, sleep(AUTH_DEADLINE_MS * 3, false, { ref: false })]));
+        const gone = socket.destroyed || (await Promise.race([end, sleep(LATEST_MS + 1000, false, { ref: false })]));
         stop();
         if (!gone) left.push(what);
-        else if (performance.now() - started > AUTH_DEADLINE_MS * 2.5) left.push(`${what}, late`);
+        else if (performance.now() - started > LATEST_MS) left.push(`${what}, late`);
         socket.destroy();
       },
     ),
@@ -331,8 +353,10 @@ test('with the limits as they come, one address cannot fill the server, and is l
   await Promise.all(sockets.map((socket) => Promise.race([once(socket, 'data'), once(socket, 'close')])));
   assert.equal(sockets.filter((socket) => !socket.destroyed).length, 10);
   for (const socket of sockets) socket.destroy();
-  const carol = startRpc(folder, narrow.tcp, { home: 'carol' });
-  await carol.call('register', { username: 'carol', password, invite: narrow.invite });
+  await sleep(300);
+  const again = connect(port, '127.0.0.1').on('error', () => undefined);
+  assert.ok(((await once(again, 'data')) as [Buffer])[0].length > 0, 'a hello');
+  again.destroy();
   assert.equal(await narrow.end(), 0);
 });
 
