@@ -4,6 +4,7 @@
  */
 import type { GroupId } from '@securechat/wire';
 import { idBytes } from '@securechat/wire';
+import type { Sealed } from './item.ts';
 
 export interface GroupFacts {
   readonly group: GroupId;
@@ -60,6 +61,22 @@ export function groupOf(lineage: Lineage, group: GroupId | undefined): GroupFact
 
 export function withState(lineage: Lineage, group: GroupId, state: GroupFacts['state']): Lineage {
   return lineage.map((facts) => (facts.group === group ? { ...facts, state } : facts));
+}
+
+/** The server has this submit: its chain number is used, and a founding is a group from then on. */
+export function withAccepted(
+  lineage: Lineage,
+  { kind, group, chainNumber }: Pick<Sealed, 'kind' | 'group' | 'chainNumber'>,
+): Lineage {
+  return lineage.map((facts) =>
+    facts.group === group
+      ? {
+          ...facts,
+          chainAccepted: Math.max(facts.chainAccepted, chainNumber),
+          ...(kind === 'found' && facts.state === 'founding' && { state: 'live' as const }),
+        }
+      : facts,
+  );
 }
 
 export function withoutGroup(lineage: Lineage, group: GroupId): Lineage {

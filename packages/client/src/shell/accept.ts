@@ -8,11 +8,12 @@ import type { SealedOpener } from '@securechat/crypto';
 import { decryptRow, joinDirect, openInvitation } from '@securechat/e2ee';
 import type { DecryptedContent, OpenedInvitation } from '@securechat/e2ee';
 import type { ClientId, Code, Deliver, GroupId, MailboxSeq } from '@securechat/wire';
-import { codeOf, control, decodeMessage, idOf, SecureChatError, toBase64url } from '@securechat/wire';
-import { groupOf } from '../core/lineage.ts';
+import { codeOf, control, decodeMessage, idOf, limits, SecureChatError, toBase64url } from '@securechat/wire';
+import { groupOf, sendingGroup, withAccepted } from '../core/lineage.ts';
 import { noteChainNumber } from '../core/order.ts';
 import type { ConversationRecord } from '../core/record-conversation.ts';
 import type { KeyPackageRecord } from '../core/record-key-package.ts';
+import type { ParkedRecord } from '../core/record-parked.ts';
 import { overdue } from '../core/record-parked.ts';
 import type { LedgerChange } from './ledger.ts';
 import type { OpenAccount } from './open-account.ts';
@@ -24,6 +25,11 @@ import { giveUp } from './settle.ts';
 const RETRY_MS = 1_000;
 /** Rows processed between two acknowledgements while more are waiting. */
 const ACK_ROWS = 32;
+/** A server that announced rows and sends none: after this long they count as lost, and writing waits no longer. */
+const BACKLOG_SILENCE_MS = 8_000;
+const ROLLED_BACK_SILENCE_MS = 1_000;
+/** How long a message of a device that left the list may still be on its way. */
+const LATE_MS = 60_000;
 
 /** What a row comes to. `after` runs once `changes` and the cursor are on disk. */
 interface Outcome {
@@ -43,16 +49,24 @@ export class Inbox {
   #unacked = 0;
   /** The last mailbox number of the backlog at attach; undefined once it was read. */
   #backlogUpTo: number | undefined;
+  #silence: NodeJS.Timeout | undefined;
+  #silenceMs: number = BACKLOG_SILENCE_MS;
+  /** Numbers up to here that have not come were shown as a gap already. */
+  #toldUpTo = 0;
 
   constructor(account: OpenAccount) {
     this.#account = account;
   }
 
   /** A new link: rows not processed yet come again. */
-  attached(mailboxNext: number): void {
+  attached(mailboxNext: number, rolledBack: boolean): void {
     this.#rows.length = 0;
     this.#unacked = 0;
     this.#backlogUpTo = mailboxNext - 1;
+    // An old copy of the profile acknowledged rows that it does not know of: they do not come again.
+    this.#silenceMs = rolledBack ? ROLLED_BACK_SILENCE_MS : BACKLOG_SILENCE_MS;
+    this.#toldUpTo = 0;
+    this.#awaitBacklog();
   }
 
   /** True while rows that lay in the mailbox at attach are still unread. */
@@ -61,38 +75,49 @@ export class Inbox {
   }
 
   push(row: Deliver): void {
+    // Beyond the window of the protocol: a server that does not count would fill the memory.
+    if (this.#rows.length >= limits.deliverRowsInFlightMax.value) return this.#account.link()?.close();
     this.#rows.push(row);
     void this.#run();
   }
 
   /** When the row under way is done, after the account has ended. */
   async idle(): Promise<void> {
+    clearTimeout(this.#silence);
     while (this.#running) await new Promise((resolve) => setTimeout(resolve, 5));
   }
 
-  /** Runs when every row that is here now has been processed. */
-  afterRows(work: () => void): void {
-    if (!this.#running) work();
-    else this.#later.push(work);
+  /** When every row that is here now has been processed. */
+  rowsDone(): Promise<void> {
+    if (!this.#running) return Promise.resolve();
+    return new Promise((resolve) => this.#later.push(resolve));
   }
 
   /** A commit or a join may have made them readable. Runs between rows. */
   retryParked(group: GroupId): void {
+    void this.#retry(({ row }) => row.group === group);
+  }
+
+  /** What could not be read for a reason that may have passed. */
+  retryAllParked(): Promise<void> {
+    return this.#retry(() => true);
+  }
+
+  async #retry(which: (parked: ParkedRecord) => boolean): Promise<void> {
     const account = this.#account;
-    const rows = [...account.ledger.parked.values()].filter(({ row }) => row.group === group);
-    if (rows.length === 0) return;
+    const rows = [...account.ledger.parked.values()].filter(which);
     rows.sort((a, b) => a.row.seq - b.row.seq);
-    void (async () => {
-      for (const { row } of rows) {
-        if (account.ended() || !account.ledger.parked.has(row.seq)) continue;
-        await this.#inConversation(row, async () => {
-          const outcome = await this.#read(row);
-          if (outcome.park === true) return;
-          await account.ledger.commit([...outcome.changes, { drop: 'parked', key: row.seq }]);
-          outcome.after();
-        });
-      }
-    })().catch(() => undefined);
+    for (const { row } of rows) {
+      if (account.ended()) return;
+      await this.#inConversation(row, async () => {
+        if (!account.ledger.parked.has(row.seq)) return;
+        const outcome = await this.#read(row);
+        if (outcome.park === true) return;
+        await account.ledger.commit([...outcome.changes, { drop: 'parked', key: row.seq }]);
+        outcome.after();
+        // It stays, to be tried again.
+      }).catch(() => undefined);
+    }
   }
 
   /** Parked rows that waited too long become gaps. */
@@ -119,20 +144,22 @@ export class Inbox {
     for (const work of this.#later.splice(0)) work();
   }
 
-  /** Until it is on disk: a full disk delays everything behind it, and loses nothing. */
+  /**
+   * Until it is on disk: a full disk delays everything behind it, and loses nothing. A row whose reading fails otherwise
+   * (certificates that have expired, damage, a bug of ours) must not stop all that come after it: it is parked as it is.
+   */
   async #store(row: Deliver): Promise<void> {
+    let unreadable = false;
     for (;;) {
       try {
-        await this.#accept(row);
+        await (unreadable ? this.#park(row) : this.#accept(row));
         return;
       } catch (error) {
         if (this.#account.ended()) return;
-        if (!(error instanceof SecureChatError) || error.code !== 'PROFILE_UNWRITABLE') {
-          // A bug of ours, or damage: the row must not stop all that come after it.
-          await this.#skip(row).catch(() => undefined);
-          return;
-        }
-        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+        const full = error instanceof SecureChatError && error.code === 'PROFILE_UNWRITABLE';
+        const first = !full && !unreadable;
+        unreadable ||= !full;
+        if (!first) await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       }
     }
   }
@@ -140,7 +167,7 @@ export class Inbox {
   async #accept(row: Deliver): Promise<void> {
     const { ledger } = this.#account;
     if (row.seq <= ledger.cursor) return;
-    const missing = row.seq - ledger.cursor - 1;
+    const missing = this.#missingBefore(row);
     const outcome = await this.#inConversation(row, async () => {
       const read = await this.#read(row);
       const parked: LedgerChange[] =
@@ -153,10 +180,21 @@ export class Inbox {
     if (outcome.park === true) await this.giveUpParked();
   }
 
-  async #skip(row: Deliver): Promise<void> {
-    if (row.seq <= this.#account.ledger.cursor) return;
-    await this.#account.ledger.commit([{ put: 'cursor', value: row.seq }]);
-    this.#gap(row.group, 1, 'UNDECRYPTABLE');
+  #missingBefore(row: Deliver): number {
+    return Math.max(0, row.seq - Math.max(this.#account.ledger.cursor, this.#toldUpTo) - 1);
+  }
+
+  async #park(row: Deliver): Promise<void> {
+    const { ledger } = this.#account;
+    if (row.seq <= ledger.cursor) return;
+    const missing = this.#missingBefore(row);
+    const value = { row, parkedMs: this.#account.nowMs() };
+    await ledger.commit([
+      { put: 'parked', value },
+      { put: 'cursor', value: row.seq },
+    ]);
+    if (missing > 0) this.#gap(undefined, missing, 'GAP');
+    await this.giveUpParked();
   }
 
   #acknowledge(): void {
@@ -166,10 +204,27 @@ export class Inbox {
       this.#unacked = 0;
       this.#account.link()?.ack(this.#account.ledger.cursor as MailboxSeq);
     }
-    if (caughtUp) {
-      this.#backlogUpTo = undefined;
-      this.#account.dispatch({ kind: 'caught-up' });
-    }
+    if (caughtUp) this.#caughtUp();
+    else if (this.#backlogUpTo !== undefined) this.#awaitBacklog();
+  }
+
+  #caughtUp(): void {
+    clearTimeout(this.#silence);
+    this.#backlogUpTo = undefined;
+    this.#account.dispatch({ kind: 'caught-up' });
+  }
+
+  #awaitBacklog(): void {
+    clearTimeout(this.#silence);
+    if (!this.behind) return;
+    this.#silence = setTimeout(() => {
+      if (this.#account.ended() || this.#account.link() === undefined || this.#backlogUpTo === undefined) return;
+      if (this.#running) return this.#awaitBacklog();
+      this.#gap(undefined, this.#backlogUpTo - this.#account.ledger.cursor, 'GAP');
+      this.#toldUpTo = this.#backlogUpTo;
+      this.#caughtUp();
+    }, this.#silenceMs);
+    this.#silence.unref();
   }
 
   /** The queue of the conversation that a row belongs to, as far as that is known before opening it. */
@@ -180,7 +235,17 @@ export class Inbox {
     return this.#account.serial.run(user, work);
   }
 
-  #read(row: Deliver): Promise<Outcome> {
+  /** What the server itself wrote and cannot be read never will be. */
+  async #read(row: Deliver): Promise<Outcome> {
+    try {
+      return await this.#readKind(row);
+    } catch (error) {
+      if (error instanceof SecureChatError && error.code === 'MALFORMED') return this.#unreadable(row);
+      throw error;
+    }
+  }
+
+  #readKind(row: Deliver): Promise<Outcome> {
     switch (row.kind) {
       case 'message':
       case 'commit':
@@ -242,6 +307,10 @@ export class Inbox {
       };
     }
     const { device } = result.author;
+    if (!result.author.listed && this.#tooLate(user, row.group)) {
+      wipe(result.state);
+      return this.#unreadable(row);
+    }
     const noted = noteChainNumber(record.received, device, result.content.chainNumber);
     const read = await this.#readContent(user, conversation, result, noted.fresh);
     return {
@@ -252,6 +321,18 @@ export class Inbox {
         read.after();
       },
     };
+  }
+
+  /**
+   * A device that left its owner's list may have written before it did. Not any more once the conversation goes on in
+   * another group, nor long after the new list came: then the one who holds its keys is a thief.
+   */
+  #tooLate(user: string, group: GroupId): boolean {
+    const { ledger, people } = this.#account;
+    const { lineage } = ledger.conversation(user);
+    if (sendingGroup(lineage.filter((facts) => facts.group !== group)) !== undefined) return true;
+    const droppedMs = people.droppedMs(user);
+    return droppedMs !== undefined && !this.behind && this.#account.nowMs() - droppedMs > LATE_MS;
   }
 
   #readContent(
@@ -371,12 +452,24 @@ export class Inbox {
     const { id, code } = decodeMessage(control.Bounce, row.payload);
     const account = this.#account;
     const sent = account.ledger.outboxBySubmit(idOf<ClientId>(id));
-    if (sent === undefined) return nothing;
-    const done = await this.#serially(sent.user, row, async () => {
-      await giveUp(account, sent, codeOf(code), this.#cursorAt(row));
+    // A commit is nobody's message: whatever is said of it, its answer counts.
+    if (sent === undefined || sent.kind === 'commit') return nothing;
+    return this.#serially(sent.user, row, async () => {
+      const now = account.ledger.outboxBySubmit(idOf<ClientId>(id));
+      if (now?.sealed === undefined) return nothing;
+      // Stored and sent back, and its acceptance never came: the core still waits for an answer.
+      const { user, order, acceptedMs, sealed } = now;
+      const conversation = account.ledger.conversation(user);
+      const lineage = acceptedMs > 0 ? conversation.lineage : withAccepted(conversation.lineage, sealed);
+      await giveUp(account, now, codeOf(code), [
+        ...(acceptedMs > 0 ? [] : [{ put: 'conversation', value: { ...conversation, lineage } } as const]),
+        ...this.#cursorAt(row),
+      ]);
+      if (acceptedMs > 0) return nothing;
+      account.answer(order, { kind: 'failed', code: codeOf(code) });
+      account.dispatch({ kind: 'settled', user, order, lineage });
       return nothing;
     });
-    return done;
   }
 
   async #readMissing(row: Deliver, code: Code): Promise<Outcome> {

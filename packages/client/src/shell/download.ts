@@ -75,7 +75,8 @@ export class Download {
 
   #createFile(): Promise<FileHandle> {
     return unwritable(async () => {
-      await mkdir(this.#transfer.path, { recursive: true });
+      // A folder of ours is for its owner; one that is there already stays as it is.
+      await mkdir(this.#transfer.path, { recursive: true, mode: 0o700 });
       // Whatever an earlier process left; never through a link that somebody put there.
       await rm(this.#temporary, { force: true });
       const { O_WRONLY, O_CREAT, O_EXCL } = constants;

@@ -2,6 +2,7 @@
  * The loop of an open account: events go into the core, effects come out, and each effect has one handler. It owns the
  * connection and the one timer; everything else it hands to the functions that do it.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Entropy } from '@securechat/crypto';
 import type { MlsEngine } from '@securechat/e2ee';
 import type { Accepted, Code, control, Presence } from '@securechat/wire';
@@ -42,6 +43,10 @@ import { Transfers } from './transfers.ts';
 
 /** A full disk: how long before storing is tried again. */
 const STORE_RETRY_MS = 1_000;
+/** How long a login waits for the mailbox to be read, and for key packages to be out. */
+const READY_MS = 5_000;
+/** Between two look-ups of one person, or two refills, that the server asks for. */
+const CHORE_MS = 1_000;
 /** setTimeout counts in 32 bits. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
 
@@ -172,8 +177,13 @@ export class Engine implements OpenAccount {
     this.#handOver = opened;
     this.dispatch({ kind: 'start' });
     const code = await this.#firstTry.promise;
-    if (code === undefined) await Promise.all([this.#caughtUp.promise, this.#reachable.promise]);
-    return code;
+    if (code !== undefined) return code;
+    // A long backlog is read on in the background.
+    const patience = new AbortController();
+    const enough = delay(READY_MS, undefined, { ref: false, signal: patience.signal }).catch(() => undefined);
+    await Promise.race([Promise.all([this.#caughtUp.promise, this.#reachable.promise]), enough]);
+    patience.abort();
+    return undefined;
   }
 
   /** Stops everything at once; what is on disk stays. Idempotent. */
@@ -230,6 +240,24 @@ export class Engine implements OpenAccount {
   #background(work: () => Promise<void>): void {
     if (!this.#ended) void work().catch(() => undefined);
   }
+
+  /** Whatever else the server says of it meanwhile comes to one more time after this one: it may say it without end. */
+  #once(what: string, work: () => Promise<void>): void {
+    const running = this.#chores.has(what);
+    this.#chores.set(what, work);
+    if (running) return;
+    this.#background(async () => {
+      for (let next = this.#chores.get(what); next !== undefined && !this.#ended;) {
+        await next().catch(() => undefined);
+        const waiting = this.#chores.get(what);
+        if (waiting === next) break;
+        next = waiting;
+        await new Promise((resolve) => setTimeout(resolve, CHORE_MS));
+      }
+      this.#chores.delete(what);
+    });
+  }
+  readonly #chores = new Map<string, () => Promise<void>>();
 
   /** What has to be stored is tried until it is: a full disk passes. */
   #stubborn(work: () => Promise<void>): void {
@@ -309,7 +337,7 @@ export class Engine implements OpenAccount {
       this.#attached = attached.answer;
       this.#link = link;
       this.#resumption = resumptionIn(attached.answer);
-      this.inbox.attached(attached.answer.mailboxNext);
+      this.inbox.attached(attached.answer.mailboxNext, attached.rolledBack);
       this.dispatch({ kind: 'opened', rolledBack: attached.rolledBack, reading: this.inbox.behind });
       this.#firstTry.resolve(undefined);
       events.release();
@@ -418,12 +446,15 @@ export class Engine implements OpenAccount {
         return;
       }
       case 'stock':
-        return this.#background(() => replenish(this, body.value.left, true));
+        return this.#once('stock', () => replenish(this, body.value.left, true));
       case 'keysChanged': {
         const user = this.ledger.userOfAccount(idOf<AccountId>(body.value.account));
         // What was written with the old keys is read first: newer keys would make it stale.
         if (user !== undefined)
-          this.inbox.afterRows(() => this.#background(async () => void (await this.people.lookup(this, user))));
+          this.#once(`keys ${user}`, async () => {
+            await this.inbox.rowsDone();
+            await this.people.lookup(this, user);
+          });
         return;
       }
       // Why the connection ends comes with its end.

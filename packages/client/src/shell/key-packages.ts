@@ -13,6 +13,9 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 /** A last-resort package is used many times: a fresh one each month. */
 const LAST_RESORT_MS = 30 * DAY_MS;
 
+/** Private halves kept at once. Whoever gives packages out that are never used ends at the last-resort one. */
+const KEPT_MAX = 1000;
+
 const NONE = new Uint8Array(0);
 
 /** Publishes what is missing. `left`: one-time packages at the server. */
@@ -23,7 +26,8 @@ export async function replenish(account: OpenAccount, left: number, lastResortSt
     await prune(account, nowMs);
     const kept = [...account.ledger.keyPackages.values()];
     const unpublished = kept.filter((one) => !one.published && !one.lastResort);
-    const wanted = left < REFILL_BELOW ? Math.max(0, WANTED - left - unpublished.length) : 0;
+    const room = Math.max(0, KEPT_MAX - kept.length);
+    const wanted = left < REFILL_BELOW ? Math.min(room, Math.max(0, WANTED - left - unpublished.length)) : 0;
     const fresh = kept.some((one) => one.lastResort && one.published && nowMs - one.madeMs < LAST_RESORT_MS);
     const waiting = kept.filter((one) => one.lastResort && !one.published);
     const lastResort = lastResortStored && fresh ? [] : waiting.length > 0 ? waiting : await make(account, 1, true);

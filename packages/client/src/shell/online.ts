@@ -8,6 +8,7 @@ import type { Link } from './link-port.ts';
 import type { OpenAccount } from './open-account.ts';
 import { linkOf } from './open-account.ts';
 import { queueCommit } from './queue.ts';
+import { giveUp } from './settle.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** Everybody renews their keys within 7 days; a day early, because not everybody is here every day. */
@@ -15,6 +16,8 @@ const OWN_KEYS_MS = 6 * DAY_MS;
 /** An accepted row that no receipt ever came for: the server has dropped the message by then. */
 const ACCEPTED_KEPT_MS = 35 * DAY_MS;
 const WATCHED_MAX = 1000;
+/** Far above any mailbox or outbox, far below where numbers lose precision. */
+const NUMBER_MAX = 2 ** 48;
 /** Groups that are over and still read, per conversation: what was sent in them has arrived or bounced long before. */
 const DEAD_GROUPS_KEPT = 4;
 
@@ -40,11 +43,37 @@ export async function attachOver(account: OpenAccount, link: Link): Promise<Atta
   });
   // Attached with the old keys: the reset that the successor was made for never happened.
   if (ledger.successor !== undefined) await ledger.commit([{ drop: 'successor' }]);
+  // Numbers that no honest server reaches would use up ours for good.
+  if (Math.max(answer.submitNumberHighest, answer.mailboxNext) > NUMBER_MAX) throw new SecureChatError('MALFORMED');
   const rolledBack = answer.submitNumberHighest > ledger.counters.submitNumber;
   if (rolledBack) await leaveAllGroups(account, answer.submitNumberHighest);
-  // A server that was put back to an older state numbers on from there: what it will send has not been seen.
-  if (answer.mailboxNext - 1 < ledger.cursor) await ledger.commit([{ put: 'cursor', value: answer.mailboxNext - 1 }]);
+  await noticeOldServer(account, answer);
   return { answer, rolledBack };
+}
+
+/**
+ * A server that was put back to an older state: it has forgotten what it had accepted since, and numbers the mailbox on
+ * from there. What is lost is shown; what it will send has not been seen.
+ */
+async function noticeOldServer(account: OpenAccount, answer: control.Attached): Promise<void> {
+  const { ledger } = account;
+  const cursor = Math.max(0, answer.mailboxNext - 1);
+  if (cursor < ledger.cursor) {
+    const missing = ledger.cursor - cursor;
+    // Their numbers will be given out again.
+    const parked = [...ledger.parked.keys()].filter((seq) => seq > cursor);
+    await ledger.commit([
+      { put: 'cursor', value: cursor },
+      ...parked.map((key): LedgerChange => ({ drop: 'parked', key })),
+    ]);
+    account.emit({ kind: 'gap', conversation: '', missing, code: 'GAP' });
+  }
+  for (const row of [...ledger.outbox.values()]) {
+    if (row.acceptedMs === 0 || (row.sealed?.submitNumber ?? 0) <= answer.submitNumberHighest) continue;
+    await account.serial.run(row.user, async () => {
+      if (ledger.outbox.has(row.order)) await giveUp(account, row, 'EXPIRED');
+    });
+  }
 }
 
 /**
@@ -84,6 +113,7 @@ export async function afterAttach(
     () => renewOldKeys(account),
     () => forgetOldRows(account),
     () => forgetOldGroups(account),
+    () => account.inbox.retryAllParked(),
     () => account.inbox.giveUpParked(),
     () => account.transfers.resume(),
   ];

@@ -22,6 +22,7 @@ export class People {
   readonly #ledger: Ledger;
   readonly #nowMs: () => number;
   readonly #bundles = new Map<string, AccountBundle>();
+  readonly #droppedMs = new Map<string, number>();
   #me: { readonly deviceJws: string; readonly own: OwnDevice } | undefined;
 
   constructor(ledger: Ledger, nowMs: () => number) {
@@ -44,6 +45,11 @@ export class People {
     const own = ownDevice(person, device, signing);
     this.#me = { deviceJws, own };
     return own;
+  }
+
+  /** When this process learned that devices of this contact are no longer listed. */
+  droppedMs(user: string): number | undefined {
+    return this.#droppedMs.get(user);
   }
 
   /** The newest certificates known of a contact. CERTIFICATE_REJECTED once one of them has expired: look up again. */
@@ -131,6 +137,7 @@ export class People {
       contact,
       changes,
       after: () => {
+        if (gone) this.#droppedMs.set(user, this.#nowMs());
         if (gone) account.dispatch({ kind: 'lineage', user, lineage: this.#ledger.conversation(user).lineage });
         if (verdict.kind === 'new-identity') {
           if (verdict.halts) account.dispatch({ kind: 'halted', user, halted: true });

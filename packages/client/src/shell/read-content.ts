@@ -48,11 +48,17 @@ async function readBody(
     case 'file-answer':
     case 'file-ready':
     case 'file-received':
-      return fresh ? account.transfers.read(user, content.body) : undefined;
+      // Its chain number came before, in a message that the server called refused: which of the two is right nobody knows.
+      if (!fresh) return { changes: [], after: () => emitGap(account, user) };
+      return account.transfers.read(user, content.body);
     case 'receipt':
     case 'skipped':
       return undefined;
   }
+}
+
+function emitGap(account: OpenAccount, user: string): void {
+  account.emit({ kind: 'gap', conversation: `@${user}`, missing: 1, code: 'GAP' });
 }
 
 async function readMessage(

@@ -4,6 +4,7 @@ import type { Code, MessageId, Presence } from '@securechat/wire';
 import type { MessageState } from '../api.ts';
 import type { Effect } from '../core/effect.ts';
 import type { Lineage } from '../core/lineage.ts';
+import { withAccepted } from '../core/lineage.ts';
 import { advances } from '../core/record-message.ts';
 import type { OutboxRecord } from '../core/record-outbox.ts';
 import type { LedgerChange } from './ledger.ts';
@@ -29,15 +30,7 @@ export async function settleItem(
     const kept = row.kind === 'message' || row.kind === 'file';
     const closed = { ...row, draft: none, sealed: { ...sealed, payload: none }, acceptedMs: account.nowMs() };
     const changes: LedgerChange[] = [kept ? { put: 'outbox', value: closed } : { drop: 'outbox', key: order }];
-    let lineage: Lineage = conversation.lineage.map((facts) =>
-      facts.group === sealed.group
-        ? {
-            ...facts,
-            chainAccepted: Math.max(facts.chainAccepted, sealed.chainNumber),
-            ...(sealed.kind === 'found' && facts.state === 'founding' && { state: 'live' as const }),
-          }
-        : facts,
-    );
+    let lineage: Lineage = withAccepted(conversation.lineage, sealed);
     const spent: Uint8Array[] = [];
     if (sealed.kind === 'commit') {
       const record = await ledger.group(sealed.group);

@@ -3,7 +3,7 @@
  * proof of work, keys) happens before the connection that registers; the profile with all keys is on disk before the last
  * message.
  */
-import { generateRsa, proofOfWork, systemEntropy, wipe } from '@securechat/crypto';
+import { generateRsa, POW_CHALLENGE_BYTES, proofOfWork, systemEntropy, wipe } from '@securechat/crypto';
 import { createVault } from '@securechat/e2ee';
 import type { AccountId, control, Fingerprint } from '@securechat/wire';
 import { normaliseUsername, SecureChatError } from '@securechat/wire';
@@ -94,6 +94,9 @@ async function lookIn(input: SignUpInput): Promise<control.ChallengeAnswer> {
   }
 }
 
+/** 2^30 hashes: half an hour of one core. What a server can be told to ask for at most. */
+const POW_BITS_MAX = 30;
+
 interface Proof {
   readonly challenge: Uint8Array;
   readonly nonce: Uint8Array;
@@ -102,6 +105,8 @@ interface Proof {
 async function work(input: SignUpInput, entrance: control.ChallengeAnswer): Promise<Proof | undefined> {
   if (entrance.registration !== 'open' || (input.invite ?? '') !== '') return undefined;
   const { challenge, powBits } = entrance;
+  // Beyond this a server asks for days.
+  if (powBits > POW_BITS_MAX || challenge.length !== POW_CHALLENGE_BYTES) throw new SecureChatError('POW_INVALID');
   const expected = 2 ** powBits;
   const nonce = await proofOfWork.solve(challenge, powBits, {
     onProgress: (hashes) => input.options.onProgress?.('proof-of-work', Math.min(0.99, hashes / expected)),
