@@ -55,7 +55,9 @@ export function readParams<S extends ParamSchema>(
   return { params: params as ParamsOf<S> };
 }
 
-const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined);
+/** A lone surrogate has no UTF-8: it would arrive as another character. */
+const text = (value: unknown): string | undefined =>
+  typeof value === 'string' && value !== '' && value.isWellFormed() ? value : undefined;
 
 const readers: { readonly [K in ParamKind]: (value: unknown) => KindTypes[K] | undefined } = {
   text,
@@ -70,7 +72,7 @@ const readers: { readonly [K in ParamKind]: (value: unknown) => KindTypes[K] | u
 };
 
 const described: { readonly [K in ParamKind]: string } = {
-  text: 'a string that is not empty',
+  text: 'a string that is not empty, of whole characters',
   user: 'a user name',
   target: '"@user"',
   count: `a whole number from 1 to ${COUNT_MAX}`,
