@@ -16,6 +16,7 @@ import type { Log, LogSink } from './log.ts';
 import { createLog } from './log.ts';
 import { openOpaque, openOpaqueSetup } from './opaque/index.ts';
 import { openStore } from './open-store.ts';
+import { Acks } from './shell/acks.ts';
 import { Acquaintances } from './shell/acquaintances.ts';
 import { openAdminSocket } from './shell/admin-socket.ts';
 import type { Ticket } from './shell/admission.ts';
@@ -203,6 +204,8 @@ async function assemble(input: {
     log,
   });
   undo.push(() => presences.stop());
+  const acks = new Acks(store, log);
+  undo.push(() => acks.flush());
   return {
     config,
     clock,
@@ -214,6 +217,7 @@ async function assemble(input: {
     bus: createLocalBus(),
     opaque,
     links,
+    acks,
     presences,
     acquaintances,
     rates: new Rates(limits, clock.monotonicMs),
