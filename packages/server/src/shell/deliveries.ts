@@ -7,9 +7,11 @@ import type { DeviceId, Limits, MailboxSeq } from '@securechat/wire';
 import { encodeDeliver } from '@securechat/wire';
 import type { Bus, Subscription } from '../bus/port.ts';
 import type { MailboxRow, Store } from '../stores/port.ts';
+import type { Acks } from './acks.ts';
 
 export interface DeliveryOptions {
   readonly store: Store;
+  readonly acks: Acks;
   readonly bus: Bus;
   readonly limits: Limits;
   readonly device: DeviceId;
@@ -41,7 +43,6 @@ export class Delivery {
   #reading = false;
   #stopped = false;
   #acked = 0;
-  #acking = false;
 
   /** Starts at once: rows may be sent before the constructor returns to its caller's caller, never before itself. */
   constructor(options: DeliveryOptions) {
@@ -65,27 +66,10 @@ export class Delivery {
     for (const { bytes } of done) this.#bytesInFlight -= bytes;
     if (upTo > this.#acked) {
       this.#acked = upTo;
-      if (!this.#acking) void this.#storeAck();
+      this.#options.acks.note(this.#options.device, this.#options.generation, upTo);
     }
     void this.#read();
     return true;
-  }
-
-  /** Acknowledgements that come while one is stored are stored together after it. */
-  async #storeAck(): Promise<void> {
-    const { store, device, generation } = this.#options;
-    this.#acking = true;
-    try {
-      for (let stored = 0; stored < this.#acked;) {
-        const upTo = this.#acked;
-        await store.ack(device, generation, upTo);
-        stored = upTo;
-      }
-    } catch (cause) {
-      this.#fail(cause);
-    } finally {
-      this.#acking = false;
-    }
   }
 
   #onRow(row: MailboxRow): void {

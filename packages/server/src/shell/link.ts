@@ -426,7 +426,7 @@ export class Link implements LinkHandle {
     const storedUpTo = body?.$case === 'attachConfirm' ? body.value.storedUpTo : 0;
     const { server, outbox } = { server: this.#server, outbox: this.#established?.outbox };
     const { account, device, generation } = state;
-    const { store, bus, config, clock, links, presences } = server;
+    const { store, acks, bus, config, clock, links, presences } = server;
     // Ended while the answer was being made.
     if (links.ofDevice(device) !== this) return this.end('SESSION_REPLACED');
     const submits = new Submits({
@@ -440,6 +440,7 @@ export class Link implements LinkHandle {
     this.#pingAtMs = clock.monotonicMs() + config.limits.pingMs;
     const delivery = new Delivery({
       store,
+      acks,
       bus,
       limits: config.limits,
       device,

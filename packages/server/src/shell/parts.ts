@@ -7,6 +7,7 @@ import type { ServerKeys } from '../keys.ts';
 import type { Log } from '../log.ts';
 import type { OpaqueServer } from '../opaque/index.ts';
 import type { Store } from '../stores/port.ts';
+import type { Acks } from './acks.ts';
 import type { Acquaintances } from './acquaintances.ts';
 import type { Gate } from './gate.ts';
 import type { Links } from './links.ts';
@@ -32,6 +33,7 @@ export interface ServerParts {
   readonly bus: Bus;
   readonly opaque: OpaqueServer;
   readonly links: Links;
+  readonly acks: Acks;
   readonly presences: Presences;
   readonly acquaintances: Acquaintances;
   readonly rates: Rates;
