@@ -93,7 +93,7 @@ for (const [what, args, code, sentence] of [
   });
 }
 
-test('a wrong password ends with 3, a server that is not there with 4, and the message goes out later', async () => {
+test('a wrong password ends with 3, a server that is not there with 4', async () => {
   const wrong = start(folder, ['send', '--server', server.ws, '--user', 'alice', '--password-stdin', '@bob', 'x'], {
     home: 'alice',
   });
@@ -146,6 +146,23 @@ test('another login ends listen with 5', async () => {
   assert.equal(await listening.exit, 5);
   assert.match(listening.printed.err, /^Another session started with this account\./);
   await rpc.end();
+});
+
+test('a message that could not be sent is queued, said so with 4, and goes out at the next login', async () => {
+  const ports = ['--listen', new URL(server.ws.replace('#', '/#')).host];
+  ports.push('--listen-tcp', new URL(server.tcp.replace(/^tcp/, 'ws').replace('#', '/#')).host);
+  await server.end();
+  const queued = await send('alice', ['@bob', '--json', 'queued without a server']);
+  assert.equal(queued.code, 4);
+  assert.equal((JSON.parse(queued.out) as { state: string }).state, 'queued');
+  assert.match(queued.err, /The message is queued in the profile and goes out at the next login\./);
+  assert.equal((await send('alice', ['@bob', '--timeout', '2', 'also queued'])).code, 9);
+  server = await startServer(folder, ports);
+  assert.equal((await send('alice', ['@bob', 'third'])).code, 0);
+  const bob = startChat(folder, ['listen', ...as('bob')], { home: 'bob' });
+  await bob.until(/^@alice: queued without a server\n@alice: also queued\n@alice: third$/m);
+  bob.child.kill('SIGINT');
+  await bob.exit;
 });
 
 test('listen --timeout ends with 9', async () => {

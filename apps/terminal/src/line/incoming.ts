@@ -104,6 +104,7 @@ function endTransfer(session: Session, id: string): void {
 }
 
 function showConnection(session: Session, state: ConnectionState, code: Event<'connection'>['code']): void {
+  if (state !== 'connecting') session.screen.setStatus(undefined);
   const online = state === 'online';
   const changed = online !== session.online;
   // Trying again is not worth a line each time.
