@@ -21,13 +21,7 @@ export type { JoinInput, Joined } from './group/join.ts';
 export { joinGroup, welcomedReferences } from './group/join.ts';
 export type { Appended, Journal, Replayed } from './group/journal.ts';
 export { appendTo, openJournal, replay } from './group/journal.ts';
-export type {
-  Identity,
-  KeyPackage,
-  KeyPackageInput,
-  KeyPackageSecrets,
-  MadeKeyPackage,
-} from './group/key-package.ts';
+export type { Identity, KeyPackage, KeyPackageInput, KeyPackageSecrets, MadeKeyPackage } from './group/key-package.ts';
 export { createKeyPackage, isLastResort, keyPackageRef } from './group/key-package.ts';
 export { checkKeyPackage } from './group/check-key-package.ts';
 export { forgetPastEpochs } from './group/merge.ts';

@@ -80,13 +80,13 @@ export function readBody(reader: Reader, type: ContentType): Body {
   return { kind: type, commit: readCommit(reader) };
 }
 
-function writeSender(writer: Writer, sender: Sender): void {
+export function writeSender(writer: Writer, sender: Sender): void {
   writer.u8(senderNumbers[sender.kind]);
   if (sender.kind === 'member') writer.u32(sender.leaf);
   if (sender.kind === 'external') writer.u32(sender.index);
 }
 
-function readSender(reader: Reader): Sender {
+export function readSender(reader: Reader): Sender {
   switch (reader.u8()) {
     case 1:
       return { kind: 'member', leaf: reader.u32() };

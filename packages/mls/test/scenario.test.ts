@@ -1,0 +1,319 @@
+/** Goal: what a messenger does with a group works, in every suite, with all members at one authenticator after each step. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { utf8 } from '../src/codec/bytes.ts';
+import { exportFrom, exportGroupInfo, exportTree, factsOf } from '../src/group/export.ts';
+import { joinByExternalCommit } from '../src/group/external-commit.ts';
+import { createGroup } from '../src/group/create.ts';
+import { mergePending } from '../src/group/commit.ts';
+import { joinGroup, welcomedReferences } from '../src/group/join.ts';
+import { keyPackageRef } from '../src/group/key-package.ts';
+import { propose, proposeUpdate } from '../src/group/send.ts';
+import { foundBranch, foundReinitialised } from '../src/group/successor.ts';
+import { mergeCommit } from '../src/group/stage-commit.ts';
+import { requiredCapabilities } from '../src/tree/extension.ts';
+import { sameCredential } from '../src/tree/credential.ts';
+import type { LeafNode } from '../src/tree/leaf-node.ts';
+import { Client, addAll, assertAgreement, capabilities, groupOf, judge, lifetime, refuses, suites } from './client.ts';
+import { seeded } from './entropy.ts';
+import { toHex } from './vectors.ts';
+
+const sameClient = (before: LeafNode, after: LeafNode): boolean => sameCredential(before.credential, after.credential);
+
+for (const suite of suites) {
+  const label = `suite ${suite.id}`;
+
+  test(`two members talk both ways and past a commit (${label})`, () => {
+    const [alice, bob] = groupOf(['alice', 'bob'], seeded('two'), suite);
+    assert.ok(alice && bob);
+    assertAgreement([alice, bob]);
+    assert.equal(bob.read(alice.send('hello')), 'hello');
+    assert.equal(alice.read(bob.send('hello back')), 'hello back');
+    const late = bob.send('late');
+    const { commit } = alice.commit();
+    assert.equal(alice.read(late), 'late');
+    bob.follow(commit);
+    assertAgreement([alice, bob]);
+    assert.equal(alice.read(bob.send('again')), 'again');
+    assert.equal(factsOf(bob.state).epoch, 2n);
+  });
+
+  test(`members come, go and come back into a freed slot; who was removed reads nothing more (${label})`, () => {
+    const entropy = seeded('come and go');
+    const [alice, bob, carol, dave] = groupOf(['alice', 'bob', 'carol', 'dave'], entropy, suite);
+    assert.ok(alice && bob && carol && dave);
+    const { commit } = bob.commit({ proposals: [{ kind: 'remove', removed: carol.leaf }] });
+    const before = carol.state;
+    const staged = carol.receive(commit);
+    assert.ok(staged.kind === 'commit' && staged.outcome.kind === 'removed');
+    carol.state = mergeCommit(carol.state, staged).state;
+    assert.equal(carol.state.status.kind, 'removed');
+    for (const member of [alice, dave]) member.follow(commit);
+    assertAgreement([alice, bob, dave]);
+    const eve = new Client('eve', suite, entropy);
+    addAll(alice, [eve], [bob, dave]);
+    assert.equal(eve.leaf, 2);
+    assertAgreement([alice, bob, dave, eve]);
+    const secret = alice.send('not for carol');
+    refuses(() => carol.read(secret), 'closed');
+    carol.state = before;
+    refuses(() => carol.read(secret), 'too-new');
+    for (const member of [bob, dave, eve]) assert.equal(member.read(secret), 'not for carol');
+  });
+
+  test(`who lost a state comes back by an external commit that removes the old leaf (${label})`, () => {
+    const [alice, bob, carol] = groupOf(['alice', 'bob', 'carol'], seeded('resync'), suite);
+    assert.ok(alice && bob && carol);
+    const groupInfo = exportGroupInfo(alice.state, { identity: alice.identity, externalJoin: 'offered' });
+    const { identity, entropy } = carol;
+    const joined = joinByExternalCommit(suite, {
+      ...judge,
+      groupInfo,
+      identity,
+      capabilities: capabilities(),
+      replaces: carol.leaf,
+      entropy,
+    });
+    const seen = alice.receive(joined.commit);
+    assert.ok(seen.kind === 'commit');
+    assert.deepEqual(
+      seen.difference.removed.map(({ leaf }) => leaf),
+      [2],
+    );
+    assert.deepEqual(
+      seen.difference.added.map(({ leaf }) => leaf),
+      [2],
+    );
+    for (const member of [alice, bob]) member.follow(joined.commit);
+    carol.state = joined.state;
+    assertAgreement([alice, bob, carol]);
+    assert.equal(alice.read(carol.send('back')), 'back');
+  });
+
+  test(`a stranger joins by an external commit, with the tree given apart (${label})`, () => {
+    const entropy = seeded('external');
+    const [alice, bob] = groupOf(['alice', 'bob'], entropy, suite);
+    assert.ok(alice && bob);
+    const identity = { identity: alice.identity, tree: 'apart', externalJoin: 'offered' } as const;
+    const groupInfo = exportGroupInfo(alice.state, identity);
+    const carol = new Client('carol', suite, entropy);
+    const input = { ...judge, groupInfo, identity: carol.identity, capabilities: capabilities(), entropy };
+    refuses(() => joinByExternalCommit(suite, input), 'missing-tree');
+    const joined = joinByExternalCommit(suite, { ...input, tree: exportTree(alice.state) });
+    carol.state = joined.state;
+    for (const member of [alice, bob]) member.follow(joined.commit);
+    assertAgreement([alice, bob, carol]);
+  });
+
+  test(`a group re-initialised with other parameters goes on with the same members (${label})`, () => {
+    const entropy = seeded('reinit');
+    const [alice, bob, carol] = groupOf(['alice', 'bob', 'carol'], entropy, suite);
+    assert.ok(alice && bob && carol);
+    const [target = suite] = suites.filter(({ id }) => id !== suite.id);
+    const reinit = { groupId: entropy(16), version: 1, suite: target.id, extensions: [] };
+    const { commit } = alice.commit({ proposals: [{ kind: 'reinit', reinit }] });
+    bob.follow(commit);
+    carol.follow(commit);
+    refuses(() => bob.send('too late'), 'closed');
+    const fresh = [alice, carol].map(({ name }) => new Client(name, target, entropy));
+    const packages = fresh.map((client) => client.keyPackage());
+    const founder = new Client('bob', target, entropy);
+    const input = {
+      ...judge,
+      identity: founder.identity,
+      capabilities: capabilities(),
+      lifetime,
+      entropy,
+      predecessor: { state: bob.state, sameClient },
+      proposals: packages.map(({ keyPackage }) => ({ kind: 'add', keyPackage }) as const),
+    };
+    const founded = foundReinitialised(target, input);
+    founder.state = mergePending(founded.state, founded.pending).state;
+    const [freshAlice, freshCarol] = fresh;
+    const [forAlice, forCarol] = packages;
+    assert.ok(freshAlice && freshCarol && forAlice && forCarol);
+    refuses(() => freshAlice.join(founded.welcome, forAlice), 'missing-psk');
+    freshAlice.join(founded.welcome, forAlice, { predecessor: { state: alice.state, sameClient } });
+    freshCarol.join(founded.welcome, forCarol, { predecessor: { state: carol.state, sameClient } });
+    assertAgreement([founder, freshAlice, freshCarol]);
+    const short = foundReinitialised(target, { ...input, proposals: input.proposals.slice(0, 1) });
+    const left = { predecessor: { state: alice.state, sameClient } };
+    refuses(() => freshAlice.join(short.welcome, forAlice, left), 'invalid-proposal');
+  });
+
+  test(`a branch takes some members along and no stranger (${label})`, () => {
+    const entropy = seeded('branch');
+    const [alice, bob, carol] = groupOf(['alice', 'bob', 'carol'], entropy, suite);
+    assert.ok(alice && bob && carol);
+    const common = { ...judge, identity: alice.identity, capabilities: capabilities(), lifetime, entropy };
+    const branch = (member: Client) => {
+      const made = member.keyPackage();
+      const proposals = [{ kind: 'add', keyPackage: made.keyPackage } as const];
+      const predecessor = { state: alice.state, sameClient };
+      return { made, founded: foundBranch(suite, { ...common, predecessor, proposals, groupId: entropy(16) }) };
+    };
+    const { made, founded } = branch(bob);
+    const predecessor = { state: bob.state, sameClient };
+    const { state } = joinGroup(suite, { ...judge, welcome: founded.welcome ?? assert.fail(), ...made, predecessor });
+    assert.deepEqual(state.secrets.authenticator, founded.pending.epoch.secrets.authenticator);
+    const mallory = new Client('mallory', suite, entropy);
+    const strange = branch(mallory);
+    const welcome = strange.founded.welcome ?? assert.fail();
+    refuses(() => joinGroup(suite, { ...judge, welcome, ...strange.made, predecessor }), 'invalid-proposal');
+  });
+}
+
+test('a joiner insists on a pre-shared key, and all who know it agree', () => {
+  const entropy = seeded('psk');
+  const [suite] = suites;
+  assert.ok(suite);
+  const alice = new Client('alice', suite, entropy).create();
+  const bob = new Client('bob', suite, entropy);
+  const made = bob.keyPackage();
+  const id = utf8('invite');
+  const secret = entropy(32);
+  const psks = () => secret;
+  const insistOn = (ids: readonly { readonly kind: string }[]): boolean => ids.some(({ kind }) => kind === 'external');
+  const add = { kind: 'add', keyPackage: made.keyPackage } as const;
+  const psk = { kind: 'external', id, nonce: entropy(32) } as const;
+  const without = alice.prepare({ proposals: [add] });
+  refuses(() => bob.join(without.welcome, made, { insistOn, psks }), 'missing-psk');
+  const { welcome } = alice.commit({ proposals: [add, { kind: 'psk', psk }], psks });
+  refuses(() => bob.join(welcome, made), 'missing-psk');
+  refuses(() => bob.join(welcome, made, { psks: () => entropy(32) }), 'undecryptable');
+  bob.join(welcome, made, { insistOn, psks });
+  assertAgreement([alice, bob]);
+  const { commit } = bob.commit({
+    proposals: [
+      {
+        kind: 'psk',
+        psk: {
+          kind: 'resumption',
+          usage: 'application',
+          groupId: bob.state.context.groupId,
+          epoch: 1n,
+          nonce: entropy(32),
+        },
+      },
+    ],
+  });
+  alice.follow(commit);
+  assertAgreement([alice, bob]);
+});
+
+test('proposals sent before are committed by reference, by others and by public message', () => {
+  const entropy = seeded('by reference');
+  const [alice, bob, carol] = groupOf(['alice', 'bob', 'carol'], entropy);
+  assert.ok(alice && bob && carol);
+  const { identity } = bob;
+  const update = proposeUpdate(bob.state, { identity, entropy, format: 'public' });
+  bob.state = update.state;
+  const removal = propose(bob.state, { identity, entropy, proposal: { kind: 'remove', removed: carol.leaf } });
+  bob.state = removal.state;
+  for (const member of [alice, carol])
+    for (const { bytes } of [update, removal]) assert.equal(member.receive(bytes).kind, 'proposal');
+  const references = [update.reference, removal.reference];
+  const { commit, difference } = alice.commit({ references, format: 'public' });
+  assert.deepEqual(
+    difference.changed.map(({ after }) => after.leaf),
+    [1, 0],
+  );
+  bob.follow(commit);
+  assertAgreement([alice, bob]);
+  assert.equal(bob.read(alice.send('after')), 'after');
+  assert.equal(alice.read(bob.send('after')), 'after');
+});
+
+test('a welcome without its tree takes the tree from the caller', () => {
+  const entropy = seeded('apart');
+  const [suite] = suites;
+  assert.ok(suite);
+  const alice = new Client('alice', suite, entropy).create();
+  const bob = new Client('bob', suite, entropy);
+  const made = bob.keyPackage();
+  const { welcome } = alice.commit({
+    proposals: [{ kind: 'add', keyPackage: made.keyPackage }],
+    welcomeTree: 'apart',
+  });
+  assert.ok(welcome);
+  assert.deepEqual(welcomedReferences(welcome).map(toHex), [toHex(keyPackageRef(suite, made.keyPackage))]);
+  refuses(() => bob.join(welcome, made), 'missing-tree');
+  bob.join(welcome, made, { tree: exportTree(alice.state) });
+  assertAgreement([alice, bob]);
+});
+
+test('messages are read in any order within the window, once', () => {
+  const [alice, bob] = groupOf(['alice', 'bob'], seeded('order'));
+  assert.ok(alice && bob);
+  const messages = Array.from({ length: 300 }, (_, i) => alice.send(`${i}`));
+  const at = (i: number): Uint8Array => messages[i] ?? assert.fail();
+  assert.equal(bob.read(at(299)), '299');
+  for (let i = 298; i >= 44; i--) assert.equal(bob.read(at(i)), `${i}`);
+  refuses(() => bob.read(at(200)), 'replayed');
+  refuses(() => bob.read(at(299)), 'replayed');
+  refuses(() => bob.read(at(42)), 'too-old');
+  refuses(() => alice.read(at(0)), 'own-message');
+});
+
+test('exported secrets agree and depend on label, context and epoch', () => {
+  const [alice, bob] = groupOf(['alice', 'bob'], seeded('exporter'));
+  assert.ok(alice && bob);
+  const exported = (client: Client, label: string, context = ''): string =>
+    toHex(exportFrom(client.state, { label, context: utf8(context), length: 48 }));
+  assert.equal(exported(alice, 'a'), exported(bob, 'a'));
+  assert.notEqual(exported(alice, 'a'), exported(alice, 'b'));
+  assert.notEqual(exported(alice, 'a'), exported(alice, 'a', 'c'));
+  const before = exported(alice, 'a');
+  alice.commit();
+  assert.notEqual(exported(alice, 'a'), before);
+});
+
+test('extensions of the group change for all, and everybody must support them', () => {
+  const entropy = seeded('extensions');
+  const [suite] = suites;
+  assert.ok(suite);
+  const extensions = [{ type: 0xff01, data: utf8('direct') }];
+  const able = capabilities({ extensions: [0xff01, 0xff02] });
+  const alice = new Client('alice', suite, entropy).create({ extensions, capabilities: able });
+  const bob = new Client('bob', suite, entropy);
+  const unable = bob.keyPackage();
+  refuses(() => alice.prepare({ proposals: [{ kind: 'add', keyPackage: unable.keyPackage }] }), 'invalid-leaf');
+  const made = bob.keyPackage({ capabilities: able });
+  const { welcome } = alice.commit({ proposals: [{ kind: 'add', keyPackage: made.keyPackage }] });
+  bob.join(welcome, made);
+  const next = [
+    { type: 0xff02, data: utf8('other') },
+    requiredCapabilities({ extensions: [0xff01], proposals: [], credentials: [1] }),
+  ];
+  const { commit } = bob.commit({ proposals: [{ kind: 'group-context-extensions', extensions: next }] });
+  const seen = alice.receive(commit);
+  assert.ok(seen.kind === 'commit');
+  assert.deepEqual(seen.contextAfter.extensions, next);
+  alice.follow(commit);
+  assertAgreement([alice, bob]);
+  const more = [{ type: 0xff03, data: utf8('') }];
+  const change = { kind: 'group-context-extensions', extensions: more } as const;
+  refuses(() => alice.prepare({ proposals: [change] }), 'invalid-proposal');
+});
+
+test('a member changes its signature key with a commit, where policy lets it', () => {
+  const entropy = seeded('rotate');
+  const [alice, bob] = groupOf(['alice', 'bob'], entropy);
+  assert.ok(alice && bob);
+  const identity = { ...alice.identity, signatureKey: entropy(32) };
+  const { commit } = alice.commit({ appearance: { identity } });
+  bob.follow(commit);
+  assertAgreement([alice, bob]);
+  refuses(() => bob.read(alice.send('old key')), 'bad-signature');
+});
+
+test('a group of one can be created and commits alone', () => {
+  const [suite] = suites;
+  assert.ok(suite);
+  const alice = new Client('alice', suite, seeded('alone')).create();
+  alice.commit();
+  alice.commit();
+  assert.equal(alice.state.context.epoch, 2n);
+  const input = { ...judge, identity: alice.identity, capabilities: capabilities(), lifetime, entropy: alice.entropy };
+  refuses(() => createGroup(suite, { ...input, groupId: utf8('x'), now: lifetime.notAfter + 1n }), 'expired');
+});
