@@ -81,9 +81,22 @@ export class Inbox {
     void this.#run();
   }
 
+  /** Before the next try; the end of the account cuts it short. */
+  #rest(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, RETRY_MS);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+  #wake: () => void = () => undefined;
+
   /** When the row under way is done, after the account has ended. */
   async idle(): Promise<void> {
     clearTimeout(this.#silence);
+    this.#wake();
     while (this.#running) await new Promise((resolve) => setTimeout(resolve, 5));
   }
 
@@ -159,7 +172,7 @@ export class Inbox {
         const full = error instanceof SecureChatError && error.code === 'PROFILE_UNWRITABLE';
         const first = !full && !unreadable;
         unreadable ||= !full;
-        if (!first) await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+        if (!first) await this.#rest();
       }
     }
   }

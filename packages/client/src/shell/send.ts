@@ -22,12 +22,16 @@ export class Sender {
   /** Messages to one person are stored in the order of the calls, whatever each has to wait for first. */
   readonly #order = new Serial();
 
-  constructor(engine: Engine) {
+  readonly #answerMs: number;
+
+  constructor(engine: Engine, answerMs: number = ANSWER_MS) {
     this.#engine = engine;
+    this.#answerMs = answerMs;
   }
 
   /** Refusals that are known at once, and those of the server within 5 s, reject; later ones come as events. */
   async send(user: string, text: string, options: SendOptions): Promise<SendResult> {
+    if (!text.isWellFormed()) throw new SecureChatError('USAGE', { text: 'The text is not valid Unicode.' });
     if (new TextEncoder().encode(text).length > limits.textBytesMax.value) throw new SecureChatError('TEXT_TOO_LONG');
     const replyTo = options.replyTo as MessageId | undefined;
     const id = freshId<MessageId>(this.#engine.entropy);
@@ -62,7 +66,7 @@ export class Sender {
     await order;
     if (this.#engine.connection === 'offline') return undefined;
     const { promise, resolve } = Promise.withResolvers<undefined>();
-    const timer = setTimeout(() => resolve(undefined), ANSWER_MS);
+    const timer = setTimeout(() => resolve(undefined), this.#answerMs);
     try {
       return await Promise.race([heard, promise]);
     } finally {

@@ -1,0 +1,183 @@
+/** People with real keys, engines and stores in memory, and one post office between them. */
+import { generateRsa, systemEntropy, verifyAccountBundle } from '@securechat/crypto';
+import type { RsaPrivate } from '@securechat/crypto';
+import { tsMlsEngine } from '@securechat/e2ee';
+import type { AccountId, Code, Fingerprint } from '@securechat/wire';
+import type { ClientEvent } from '../../src/api.ts';
+import type { AccountRecord } from '../../src/core/record-account.ts';
+import { certifyAccount, certifyDevice, createDeviceKeys, recoverySigning } from '../../src/shell/device-keys.ts';
+import { Engine } from '../../src/shell/engine.ts';
+import { freshId } from '../../src/shell/fresh-id.ts';
+import { initialChanges, Ledger } from '../../src/shell/ledger.ts';
+import { Sender } from '../../src/shell/send.ts';
+import { MemoryStore } from './memory-store.ts';
+import { PostOffice } from './post-office.ts';
+
+const SERVER = `sha256:${'A'.repeat(43)}` as Fingerprint;
+const mls = tsMlsEngine();
+
+/** RSA keys are dear: drawn once for all tests. */
+const pool: { identity: RsaPrivate<'identity'>; recovery: RsaPrivate<'sealing'>; device: RsaPrivate<'sealing'> }[] = [];
+
+async function rsaKeys(index: number) {
+  pool[index] ??= {
+    identity: await generateRsa('identity', 2048),
+    recovery: await generateRsa('sealing', 2048),
+    device: await generateRsa('sealing', 2048),
+  };
+  return pool[index];
+}
+
+export class Actor {
+  readonly office: PostOffice;
+  readonly record: AccountRecord;
+  readonly name: string;
+  /** Of all processes that this person ran. */
+  readonly events: ClientEvent[] = [];
+  store: MemoryStore;
+  engine!: Engine;
+  sender!: Sender;
+  online = true;
+  nowMs = (): number => Date.now();
+
+  constructor(office: PostOffice, record: AccountRecord, store: MemoryStore) {
+    this.office = office;
+    this.record = record;
+    this.name = record.username;
+    this.store = store;
+  }
+
+  /** A process on this store. */
+  async start(): Promise<Code | undefined> {
+    const store = this.store;
+    const engine = new Engine({
+      ledger: await Ledger.open(store),
+      mls,
+      entropy: systemEntropy,
+      nowMs: () => this.nowMs(),
+      random: () => 0,
+      emit: (event) => void this.events.push(event),
+      open: async (events) => {
+        await new Promise((resolve) => setImmediate(resolve));
+        const link = this.office.open(this.record.device, events);
+        if (!this.online) link.close();
+        return { link, opened: undefined as never };
+      },
+      onEnded: () => undefined,
+    });
+    store.onCut = () => this.office.cut(this.record.device);
+    this.engine = engine;
+    this.sender = new Sender(engine, 60);
+    return engine.start();
+  }
+
+  /** Power cut: nothing is flushed, the next process finds what was committed. */
+  async crash(): Promise<void> {
+    const disk = this.store.copy();
+    this.office.cut(this.record.device);
+    await this.store.close();
+    await this.engine.stop();
+    this.store = disk;
+    await this.start();
+  }
+
+  /** Others' messages as they lie on the disk. */
+  async history(user: string): Promise<string[]> {
+    const records = await this.engine.ledger.messages(user, { limit: 1000 });
+    return records.filter(({ own }) => !own).map(({ text }) => text);
+  }
+
+  get texts(): string[] {
+    return this.events.flatMap((event) => (event.kind === 'message' ? [event.message.text] : []));
+  }
+  get gaps(): string[] {
+    return this.events.flatMap((event) => (event.kind === 'gap' ? [event.code] : []));
+  }
+}
+
+export async function createActor(office: PostOffice, name: string, index: number): Promise<Actor> {
+  const keys = await rsaKeys(index);
+  const account = freshId<AccountId>(systemEntropy);
+  const device = { ...(await deviceOf(keys.device)) };
+  const nowMs = Date.now();
+  const recovery = recoverySigning(new Uint8Array(16).fill(index));
+  const certified = { account, sequence: 1, identity: keys.identity, nowMs };
+  const accountJws = await certifyAccount({
+    ...certified,
+    username: name,
+    server: SERVER,
+    recovery: recovery.publicKey,
+    recoverySealing: keys.recovery.public,
+  });
+  const { deviceJws, listJws } = await certifyDevice({
+    ...certified,
+    keys: device,
+    listVersion: 1,
+    previous: new Uint8Array(0),
+  });
+  office.join(await verifyAccountBundle({ accountJws, listJws, deviceJws: [deviceJws], server: SERVER, nowMs }));
+  const record: AccountRecord = {
+    stage: 'registered',
+    server: SERVER,
+    account,
+    username: name,
+    device: device.device,
+    accountJws,
+    listJws,
+    deviceJws,
+    signing: device.signing.privateKey,
+    sealing: keys.device.exportPkcs8(),
+    vault: new Uint8Array(0),
+  };
+  const store = new MemoryStore();
+  await store.commit(initialChanges(record));
+  return new Actor(office, record, store);
+}
+
+async function deviceOf(sealing: RsaPrivate<'sealing'>) {
+  const made = await createDeviceKeys(2048, systemEntropy);
+  return { ...made, sealing };
+}
+
+export interface Play {
+  readonly office: PostOffice;
+  readonly alice: Actor;
+  readonly bob: Actor;
+}
+
+let prepared: Promise<Play> | undefined;
+
+/** Made once: keys, certificates and published key packages are dear. */
+async function prepare(): Promise<Play> {
+  const office = new PostOffice();
+  const alice = await createActor(office, 'alice', 0);
+  const bob = await createActor(office, 'bob', 1);
+  await Promise.all([alice.start(), bob.start()]);
+  const disks = [alice.store.copy(), bob.store.copy()] as const;
+  await Promise.all([alice.engine.stop(), bob.engine.stop()]);
+  [alice.store, bob.store] = disks;
+  return { office, alice, bob };
+}
+
+/** Alice and Bob, attached, with key packages out; strangers to each other. */
+export async function on(play: (play: Play) => Promise<void>): Promise<void> {
+  prepared ??= prepare();
+  const base = await prepared;
+  const office = base.office.copy();
+  const again = (actor: Actor) => new Actor(office, actor.record, actor.store.copy());
+  const [alice, bob] = [again(base.alice), again(base.bob)];
+  await Promise.all([alice.start(), bob.start()]);
+  try {
+    await play({ office, alice, bob });
+  } finally {
+    await Promise.all([alice.engine.stop(), bob.engine.stop()]);
+  }
+}
+
+export async function until(holds: () => boolean, what: () => string, timeoutMs = 10_000): Promise<void> {
+  const end = performance.now() + timeoutMs;
+  while (!holds()) {
+    if (performance.now() > end) throw new Error(`never happened: ${what()}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
