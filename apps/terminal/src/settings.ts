@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseServerAddress, SecureChatError } from '@securechat/client';
+import { readLastServer } from './last-server.ts';
 import { placesOf } from './places.ts';
 
 export interface SettingRow {
@@ -17,14 +18,17 @@ export interface SettingRow {
   readonly default?: string;
 }
 
+const DEFAULT_SERVER = 'ws://127.0.0.1:4200';
+
 export const settingRows = [
   {
     name: 'server',
     flag: 'server',
     value: 'ADDRESS',
     env: 'SECURECHAT_SERVER',
-    help: 'ws://, wss://, tcp:// or tls:// host:port, with #sha256:… to insist on the server key',
-    default: 'ws://127.0.0.1:4200',
+    help:
+      'ws://, wss://, tcp:// or tls:// host:port, with #sha256:… to insist on the server key (default the last one ' +
+      `of this profile, then ${DEFAULT_SERVER})`,
   },
   {
     name: 'profile',
@@ -144,7 +148,8 @@ export function readSettings({ flags, env, home }: SettingSources): Settings {
     return (fromEnv === '' ? undefined : fromEnv) ?? fromFile.get(name) ?? row?.default;
   };
   const places = placesOf(env, home, value('profile') ?? 'default');
-  const server = value('server') ?? '';
+  const given = value('server');
+  const server = given ?? readLastServer(places.profileDirectory) ?? DEFAULT_SERVER;
   parseServerAddress(server);
   const downloads = value('downloads');
   const settings: Settings = {

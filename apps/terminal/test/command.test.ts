@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { rememberServer } from '../src/last-server.ts';
 import { placesOf } from '../src/places.ts';
 import { readSettings } from '../src/settings.ts';
 
@@ -117,6 +118,12 @@ const settings = (flags: Record<string, string | boolean>, env: Record<string, s
 test('a flag wins over the environment, the environment over the file, the file over the default', () => {
   mkdirSync(join(home, 'settings'), { recursive: true });
   const file = join(home, 'settings', 'client.json');
+  assert.equal(settings({}).server, 'ws://127.0.0.1:4200');
+  mkdirSync(join(home, 'settings', 'default'));
+  rememberServer(join(home, 'settings', 'default'), 'tcp://last:9');
+  assert.equal(settings({}).server, 'tcp://last:9');
+  assert.equal(settings({ profile: 'other' }).server, 'ws://127.0.0.1:4200');
+  writeFileSync(join(home, 'settings', 'default', 'last-server'), 'garbage');
   assert.equal(settings({}).server, 'ws://127.0.0.1:4200');
   writeFileSync(file, JSON.stringify({ server: 'tcp://file:1', onlineOnly: true }));
   assert.equal(settings({}).server, 'tcp://file:1');

@@ -18,6 +18,7 @@ const options: LineOptions = {
   now: () => new Date('2026-11-22T12:00:00Z'),
   fileExists: () => true,
   editor: () => Promise.resolve(''),
+  onLoggedIn: () => undefined,
   qr: () => 'QR',
 };
 

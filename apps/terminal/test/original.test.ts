@@ -46,7 +46,7 @@ test('@user message arrives as @user: text, both ways, every byte of it', async 
   await bob.until(/^@alice: hi bob$/m);
   bob.say('@alice hello alice');
   await alice.until(/^@bob: hello alice$/m);
-  const text = 'x'.repeat(300) + ' äöü 你好 👩‍💻 שלום "quotes" \\ %s ${x}';
+  const text = 'x'.repeat(300) + ' äöü 你好 👩‍💻 שלום "quotes" \\ %s $x';
   alice.say(text);
   assert.equal((await bob.until(/^@alice: (x{300}.*)$/m))[1], text);
   const long = 'word '.repeat(13_000).trim();

@@ -1,6 +1,6 @@
 /** A Client whose answers are written by the test: the SDK's interface, no network, no keys. */
 import { SecureChatError } from '@securechat/client';
-import type { Client, ClientEvent, Code, Contact, Message, SendResult } from '@securechat/client';
+import type { Client, ClientEvent, Contact, Message, SendResult } from '@securechat/client';
 
 export interface Call {
   readonly method: string;
@@ -15,10 +15,6 @@ export interface Scripted {
   emit(event: ClientEvent): void;
   /** Calls of one method, arguments only. */
   of(method: keyof Client): readonly (readonly unknown[])[];
-}
-
-export function fail(code: Code): never {
-  throw new SecureChatError(code);
 }
 
 export function messageFrom(from: string, text: string, id = `${from}-${text}`): Message {

@@ -63,6 +63,7 @@ const code = await runLineMode(scripted.client, screen, {
   now: () => new Date(),
   fileExists: () => true,
   editor: systemEditor(process.env),
+  onLoggedIn: () => undefined,
   qr: () => '',
 });
 screen.close();

@@ -22,6 +22,8 @@ export interface LineOptions {
   readonly now: () => Date;
   readonly fileExists: (path: string) => boolean;
   readonly editor: Editor;
+  /** Somebody is logged in now. */
+  readonly onLoggedIn: () => void;
   /** A QR code for the terminal. */
   readonly qr: (text: string) => string;
 }
@@ -109,6 +111,7 @@ export class Session {
   loggedIn(username: string): void {
     this.username = username;
     this.accountOutcome = exitCodes.ok;
+    this.options.onLoggedIn();
     this.showPrompt();
   }
 

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { exitCodes } from '../exit-codes.ts';
+import { rememberServer } from '../last-server.ts';
 import { openClient, progressText } from '../open-client.ts';
 import { givenPassword } from '../password.ts';
 import { qrCode } from '../qr-code.ts';
@@ -50,10 +51,9 @@ export async function startLineMode(settings: Settings, env: NodeJS.ProcessEnv, 
       ...(interactive && {
         confirmServer: async (fingerprint) => {
           const shown = sanitizeLine(fingerprint);
-          screen.print(`This server shows the key ${shown}. Nothing here tells whether it is the right one.`);
-          return (
-            parseAnswer((await screen.ask('Is it the one you were given, or do you trust it? y/n ')) ?? '') === true
-          );
+          screen.print(`This server shows the key\n  ${shown}`);
+          screen.print('Nothing here tells whether it is the right one.');
+          return parseAnswer((await screen.ask('Do you trust it? y/n ')) ?? '') === true;
         },
       }),
     });
@@ -70,6 +70,7 @@ export async function startLineMode(settings: Settings, env: NodeJS.ProcessEnv, 
       now: () => new Date(),
       fileExists: existsSync,
       editor: systemEditor(env),
+      onLoggedIn: () => rememberServer(settings.profileDirectory, settings.server),
       qr: qrCode,
     });
   } finally {
