@@ -1,15 +1,9 @@
 export { adminDisable, adminEnable, adminInvite, adminUsers, inviteLink } from './admin.ts';
 export type { AdminInvite, AdminUser } from './admin.ts';
-export { configRows, limitRows, loadConfig, logLevels } from './config.ts';
-export type {
-  ConfigRow,
-  ConfigSources,
-  GivenFlags,
-  ListenAddress,
-  LogLevel,
-  Registration,
-  ServerConfig,
-} from './config.ts';
+export { loadConfig } from './config.ts';
+export type { ConfigSources, GivenFlags, ServerConfig } from './config.ts';
+export { configRows, limitRows, logLevels } from './config-rows.ts';
+export type { ConfigRow, ListenAddress, LogLevel, Registration } from './config-rows.ts';
 export type { Log, LogSink } from './log.ts';
 export { runServer } from './run-server.ts';
 export type { Ready, RunningServer, ServerSurroundings } from './run-server.ts';

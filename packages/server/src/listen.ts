@@ -1,6 +1,6 @@
 /** Binding a listener; what goes wrong is one sentence. */
 import type { AddressInfo, Server } from 'node:net';
-import type { ListenAddress } from './config.ts';
+import type { ListenAddress } from './config-rows.ts';
 import { StartError } from './start-error.ts';
 
 /** The address bound, `host:port` with IPv6 in brackets. StartError with exit code 4. */

@@ -4,7 +4,7 @@
  */
 import { pino } from 'pino';
 import type { Code } from '@securechat/wire';
-import type { LogLevel } from './config.ts';
+import type { LogLevel } from './config-rows.ts';
 
 /** What a line may say beside its event. */
 export interface LogFacts {

@@ -60,6 +60,15 @@ test('the limit rises when it is allowed to', () => {
   assert.equal(reader.push(encodeFrame({ kind: 'ping', request: 0, body: new Uint8Array(5) })).length, 1);
 });
 
+test('heldBytes tells of the beginning of a frame, so that keys are not changed inside one', () => {
+  const reader = new FrameReader(100);
+  const bytes = encodeFrame({ kind: 'ping', request: 0, body: new Uint8Array(5) });
+  reader.push(bytes.subarray(0, 3));
+  assert.equal(reader.heldBytes, 3);
+  reader.push(bytes.subarray(3));
+  assert.equal(reader.heldBytes, 0);
+});
+
 test('unknown kinds and reserved bits are refused', () => {
   for (const at of [0, 1, 2, 3]) {
     const bytes = encodeFrame({ kind: 'request', request: 1, body: new Uint8Array(3) });

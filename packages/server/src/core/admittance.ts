@@ -1,5 +1,5 @@
 /** Who may start a registration here, before any name is looked at: strangers must not probe names for nothing. */
-import type { Registration } from '../config.ts';
+import type { Registration } from '../config-rows.ts';
 import type { Admittance } from './accounts.ts';
 import type { Decision } from './decision.ts';
 import { accept, refuse } from './decision.ts';

@@ -12,18 +12,17 @@ import { ByteWriter, codes, control, decodeAck, decodeMessage, FrameReader, Secu
 import type { Bucket, BucketRule } from '../core/bucket.ts';
 import { spend } from '../core/bucket.ts';
 import { isTooMuch } from '../core/load.ts';
-import { operations } from '../operations.ts';
 import type { Ticket } from './admission.ts';
 import { Delivery } from './deliveries.ts';
-import type { Call, Caller, Reply, RequestBody, RequestKind, RequestValue, ResponseBody, Runnable } from './execute.ts';
-import { failure, refusalOf, runEffects } from './execute.ts';
+import type { Caller, Reply, ResponseBody } from './execute.ts';
+import { refusalOf, runEffects } from './execute.ts';
 import type { ResumedDevice } from './handshake.ts';
 import { Handshake } from './handshake.ts';
 import type { LinkHandle } from './links.ts';
 import type { LinkState } from './link-state.ts';
-import { allows } from './link-state.ts';
 import { BUFFERED_BYTES_LOST, Outbox } from './outbox.ts';
 import type { ServerParts } from './parts.ts';
+import { serveRequest } from './serve.ts';
 import { Submits } from './submits.ts';
 import type { Transport } from './transport.ts';
 
@@ -320,44 +319,13 @@ export class Link implements LinkHandle {
   // ---- requests ----
 
   async #serve(frame: Frame, atMs: number): Promise<void> {
-    let what = 'unreadable';
-    let reply: Reply;
-    try {
-      const { body } = decodeMessage(control.Request, frame.body);
-      if (frame.request === 0) throw new SecureChatError('MALFORMED');
-      if (body === undefined) throw new SecureChatError('NOT_SUPPORTED');
-      what = body.$case;
-      const { when } = operations[body.$case];
-      if (!allows(when, this.#state)) {
-        if (this.#state.kind === 'attaching') return this.#refuse(atMs);
-        throw new SecureChatError(this.#state.kind === 'attached' ? 'NOT_ALLOWED' : 'NOT_AUTHENTICATED');
-      }
-      const startedMs = this.#server.clock.monotonicMs();
-      reply = await this.#run(body);
-      this.#server.log.debug('request', {
-        request: what,
-        ms: Math.round(this.#server.clock.monotonicMs() - startedMs),
-      });
-    } catch (error) {
-      const refusal = refusalOf(error, this.#server, what);
-      if (refusal.code === 'MALFORMED') this.#protocolError();
-      reply = failure(refusal);
-    }
-    if (this.#closing) return;
-    await this.#answer(frame, reply, atMs);
-  }
-
-  #run<K extends RequestKind>(body: Extract<RequestBody, { $case: K }>): Promise<Reply> {
-    const row = operations[body.$case] as unknown as Runnable<K>;
-    const retryAfterMs = this.#spend(row.cost);
-    if (retryAfterMs !== undefined) throw new SecureChatError('RATE_LIMITED', { retryAfterMs });
-    const call: Call<K> = {
-      request: body.value as RequestValue<K>,
-      caller: this.#caller(),
+    const { reply, malformed } = await serveRequest(frame, {
       server: this.#server,
-      nowMs: this.#server.clock.wallMs(),
-    };
-    return row.run(call);
+      caller: this.#caller(),
+      spend: (cost) => this.#spend(cost),
+    });
+    if (malformed) this.#protocolError();
+    if (!this.#closing) await this.#answer(frame, reply, atMs);
   }
 
   #caller(): Caller {

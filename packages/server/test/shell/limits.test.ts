@@ -176,14 +176,14 @@ async function withStand(options: StandOptions, run: (stand: Stand) => Promise<v
 }
 
 test('a stranger who says nothing is closed after authDeadlineMs; an attached device stays', async () => {
-  await withStand({ limits: { authDeadlineMs: 400 } }, async (stand) => {
+  await withStand({ limits: { authDeadlineMs: 1000 } }, async (stand) => {
     const anna = await stand.register('anna');
     const attached = await stand.attach(anna);
     const idle = await stand.connect();
     const startMs = performance.now();
     await idle.wire.closed;
     const elapsedMs = performance.now() - startMs;
-    assert.ok(elapsedMs >= 300 && elapsedMs < 3000, `${elapsedMs}`);
+    assert.ok(elapsedMs >= 800 && elapsedMs < 5000, `${elapsedMs}`);
     attached.send('ping', new Uint8Array(0));
     assert.ok(await attached.pings.next());
     attached.close();
@@ -212,13 +212,13 @@ test('over real sockets: the connection past the limit of its address is cut, bo
 });
 
 test('a device may ask framesBurst times at once; the next request is RATE_LIMITED with the time to wait', async () => {
-  await withStand({ limits: { framesBurst: 10, framesPerSecond: 1 } }, async (stand) => {
+  await withStand({ limits: { framesBurst: 10, framesPerSecond: 0.01 } }, async (stand) => {
     const client = await stand.attach(await stand.register('anna'));
     // The attach took two of them.
     for (let count = 2; count < 10; count += 1) await client.ask('listBlocks', {}, 'blocks');
     await assert.rejects(client.request('listBlocks', {}), (error) => {
       assert.ok(error instanceof SecureChatError && error.code === 'RATE_LIMITED');
-      assert.ok((error.detail.retryAfterMs ?? 0) > 0 && (error.detail.retryAfterMs ?? 0) <= 1000);
+      assert.ok((error.detail.retryAfterMs ?? 0) > 0 && (error.detail.retryAfterMs ?? 0) <= 100_000);
       return true;
     });
     client.close();
