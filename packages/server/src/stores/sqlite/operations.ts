@@ -16,6 +16,7 @@ import { KeyPackages } from './key-packages.ts';
 import { Mailboxes } from './mailboxes.ts';
 import { packDevices, packIds } from './pack.ts';
 import { Records } from './records.ts';
+import type { SubmissionParts } from './submissions.ts';
 import { Submissions } from './submissions.ts';
 
 export type OperationTable = {
@@ -38,8 +39,9 @@ const WRITES_MAX = 64;
 
 export function createOperations(
   db: DatabaseSync,
-  { limits, monotonicMs }: { readonly limits: Limits; readonly monotonicMs: number },
+  options: { readonly limits: Limits; readonly monotonicMs: number; readonly decide?: SubmissionParts['decide'] },
 ): { readonly operations: OperationTable; readonly store: OperationStore } {
+  const { limits, monotonicMs, decide } = options;
   const clock = new GuardedClock(db, monotonicMs);
   const devices = new Devices(db);
   const groups = new Groups(db);
@@ -48,7 +50,16 @@ export function createOperations(
   const keyPackages = new KeyPackages(db, limits.keyPackagesStoredMax);
   const records = new Records(db);
   const attachments = new Attachments();
-  const submissions = new Submissions({ db, limits, devices, groups, mailboxes, blocks, attachments });
+  const submissions = new Submissions({
+    db,
+    limits,
+    devices,
+    groups,
+    mailboxes,
+    blocks,
+    attachments,
+    ...(decide !== undefined && { decide }),
+  });
   const accounts = new Accounts({ db, devices, groups, mailboxes, keyPackages, blocks, records, attachments });
   const expiry = new Expiry({ limits, clock, mailboxes, records });
 

@@ -46,6 +46,23 @@ interface Clock {
 
 const systemClock: Clock = { now: () => Date.now(), monotonicMs: () => performance.now() };
 
+/** The way to a writer: its thread, or what stands for one. Messages keep their order. */
+export interface WriterChannel {
+  postMessage(message: ToWriter, transfer?: readonly ArrayBuffer[]): void;
+  on(event: 'message', heard: (message: FromWriter) => void): unknown;
+  on(event: 'error', heard: (cause: unknown) => void): unknown;
+  on(event: 'exit', heard: () => void): unknown;
+  once(event: 'exit', heard: () => void): unknown;
+}
+
+/** A store over a writer that the caller made. */
+export function storeOver(
+  writer: WriterChannel,
+  { clock, ...options }: Pick<SqliteStoreOptions, 'limits' | 'onFatal'> & { readonly clock: Clock },
+): Store & { readonly opened: Promise<void> } {
+  return new SqliteStore(writer, clock, options);
+}
+
 /** Opens or creates. Rejects with StoreError: 'in-use', 'schema-newer', 'corrupt', 'full', 'unavailable'. */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
   const clock = options.clock ?? systemClock;
@@ -74,7 +91,7 @@ interface Open {
 
 class SqliteStore implements Store {
   readonly opened: Promise<void>;
-  readonly #worker: Worker;
+  readonly #worker: WriterChannel;
   readonly #clock: Clock;
   readonly #onFatal: (error: StoreError) => void;
   readonly #batchMax: number;
@@ -88,7 +105,7 @@ class SqliteStore implements Store {
   #settleOpened: { resolve(): void; reject(error: StoreError): void } | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(worker: Worker, clock: Clock, { limits, onFatal }: SqliteStoreOptions) {
+  constructor(worker: WriterChannel, clock: Clock, { limits, onFatal }: Pick<SqliteStoreOptions, 'limits' | 'onFatal'>) {
     this.#worker = worker;
     this.#clock = clock;
     this.#onFatal = onFatal;

@@ -35,6 +35,8 @@ export interface SubmissionParts {
   readonly mailboxes: Mailboxes;
   readonly blocks: Blocks;
   readonly attachments: Attachments;
+  /** The rules; another one only where a test plants a fault. */
+  readonly decide?: typeof decideSubmit;
 }
 
 export class Submissions {
@@ -54,11 +56,11 @@ export class Submissions {
   }
 
   submit(submission: Submission, day: number): SubmitOutcome {
-    const { limits, devices, groups, attachments } = this.#parts;
+    const { limits, devices, groups, attachments, decide = decideSubmit } = this.#parts;
     const sender = devices.find(submission.sender.device);
     const group = groups.find(submission.submit.group);
     const facts = this.#load(submission, sender, group);
-    const outcome = decideSubmit(submission, facts, limits);
+    const outcome = decide(submission, facts, limits);
     // A refusal by the fence says nothing about the order of the device's newer connection.
     const fenced =
       outcome.kind === 'refused' && (outcome.code === 'DEVICE_REVOKED' || outcome.code === 'SESSION_REPLACED');
