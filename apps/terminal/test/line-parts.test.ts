@@ -42,7 +42,8 @@ test('answers', () => {
   assert.equal(parseAnswer(' Yes '), true);
   assert.equal(parseAnswer('n'), false);
   assert.equal(parseAnswer('yep'), undefined);
-  assert.equal(parseUser('@bob:'), 'bob');
+  assert.equal(parseUser('@Bob:'), 'bob');
+  assert.deepEqual(parseIntent('@BOB hi'), { kind: 'direct', user: 'bob', text: 'hi' });
 });
 
 test('paths as people type, paste and complete them', () => {

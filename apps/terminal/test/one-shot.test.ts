@@ -137,6 +137,13 @@ test('while the account is open elsewhere, send and listen go through that proce
   await bob.end();
 });
 
+test('a signal ends line mode over a pipe with 130', async () => {
+  const chat = startChat(folder, as('alice'), { home: 'alice' });
+  await chat.until(/Logged in as alice\./);
+  chat.child.kill('SIGINT');
+  assert.equal(await chat.exit, 130);
+});
+
 test('another login ends listen with 5', async () => {
   const listening = start(folder, ['listen', '--json', ...as('bob')], { home: 'bob' });
   const online = createInterface({ input: listening.child.stdout })[Symbol.asyncIterator]();

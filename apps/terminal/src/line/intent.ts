@@ -24,7 +24,7 @@ export function parseIntent(line: string): Intent {
   const direct = /^@([^\s:,]+)[:,]?(?:\s+([\s\S]*))?$/.exec(line);
   if (direct !== null) {
     const text = direct[2] ?? '';
-    return { kind: 'direct', user: direct[1] ?? '', text: text.trim() === '' ? '' : text };
+    return { kind: 'direct', user: parseUser(direct[1] ?? ''), text: text.trim() === '' ? '' : text };
   }
   if (/^#[^\s#]+\s/.test(line)) return { kind: 'group' };
   return { kind: 'text', text: line };
@@ -36,9 +36,9 @@ export function parseAnswer(line: string): boolean | undefined {
   return match === null ? undefined : (match[1] ?? '').toLowerCase().startsWith('y');
 }
 
-/** `bob`, `@bob`, `@bob:` → `bob`. */
+/** `bob`, `@Bob`, `@bob:` → `bob`. The client folds the rest; here one person must not look like two. */
 export function parseUser(text: string): string {
-  return text.replace(/^@/, '').replace(/[:,]$/, '');
+  return text.replace(/^@/, '').replace(/[:,]$/, '').normalize('NFKC').toLowerCase();
 }
 
 /**

@@ -12,6 +12,8 @@ import type { Entry, Screen } from './screen.ts';
 import { Session } from './session.ts';
 import type { LineOptions } from './session.ts';
 
+const LOOK_AGAIN_MS = 250;
+
 /**
  * Line mode: reads lines until the input ends or `!exit`, and resolves with the exit code. A command is finished, its
  * answer printed, before the next line is taken, so that a script of lines runs the same way every time. The client is
@@ -26,7 +28,8 @@ export async function runLineMode(client: Client, screen: Screen, options: LineO
     const conversed = begin(session).then(() => converse(session));
     const code = await Promise.race([conversed, screen.departed]);
     if (code !== undefined) return code;
-    if (!screen.interactive) await drain(session);
+    if (screen.interactive) await sayUnsent(session);
+    else await drain(session);
     return session.outcome();
   } finally {
     await client.close();
@@ -122,18 +125,27 @@ async function listen(session: Session, events: AsyncIterable<ClientEvent>): Pro
 async function drain(session: Session): Promise<void> {
   if (session.username === undefined) return;
   const events = session.client.events();
-  let unsent = (await session.client.status()).unsent;
+  let next = events.next();
   let deadline = performance.now() + session.options.drainMs;
-  while (unsent > 0 || session.transfers.size > 0) {
-    const event = await withDeadline(events.next(), deadline);
-    if (event === undefined || event.done === true || session.username === undefined) break;
+  while (performance.now() < deadline && session.username !== undefined) {
+    const { unsent } = await session.client.status();
+    if (unsent === 0 && session.transfers.size === 0) break;
+    // Not everything that is accepted is told as an event.
+    const event = await withDeadline(next, Math.min(deadline, performance.now() + LOOK_AGAIN_MS));
+    if (event === undefined) continue;
+    if (event.done === true) break;
     if (event.value.kind === 'fileProgress') deadline = performance.now() + session.options.drainMs;
-    unsent = (await session.client.status()).unsent;
+    next = events.next();
   }
-  if (unsent > 0) {
-    session.notice(`${unsent} unsent ${unsent === 1 ? 'message stays' : 'messages stay'} queued until the next login.`);
-  }
+  await sayUnsent(session);
   if (session.transfers.size > 0) session.notice('Files on their way go on at the next login.');
+}
+
+async function sayUnsent(session: Session): Promise<void> {
+  if (session.username === undefined) return;
+  const { unsent } = await session.client.status();
+  if (unsent === 0) return;
+  session.notice(`${unsent} unsent ${unsent === 1 ? 'message stays' : 'messages stay'} queued until the next login.`);
 }
 
 async function withDeadline<T>(work: Promise<T>, deadline: number): Promise<T | undefined> {
