@@ -7,7 +7,9 @@ import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, w
 import { join } from 'node:path';
 import type { Entropy, RsaPrivate, RsaPurpose } from '@securechat/crypto';
 import {
+  AEAD_KEY_BYTES,
   generateRsa,
+  hkdfSha256,
   importRsaPrivate,
   SERVER_SEALING_MS_MAX,
   signServerSealing,
@@ -35,6 +37,8 @@ export interface ServerKeys {
   readonly identity: RsaPrivate<'identity'>;
   readonly fingerprint: Fingerprint;
   readonly slotKey: Uint8Array;
+  /** 32 bytes: wraps the resumption secrets that lie in the database. */
+  readonly resumptionKey: Uint8Array;
   readonly sealing: SealingKey;
   /** The sealing key before, while it is still accepted. */
   readonly previousSealing: SealingKey | undefined;
@@ -63,6 +67,7 @@ export async function openKeys(options: KeyOptions): Promise<ServerKeys> {
     identity,
     fingerprint: identity.public.fingerprint,
     slotKey,
+    resumptionKey: resumptionKeyOf(slotKey),
     get sealing() {
       return current();
     },
@@ -99,6 +104,12 @@ function slotKeyOf(path: string, entropy: Entropy): Uint8Array {
   const key = new Uint8Array(Buffer.from(readKeyFile(path).trim(), 'base64url'));
   if (key.length !== SLOT_KEY_BYTES) throw unusable(path);
   return key;
+}
+
+/** Of the same file, which like it lies outside the database; another use, so another key. */
+function resumptionKeyOf(slotKey: Uint8Array): Uint8Array {
+  const info = new TextEncoder().encode('SecureChat server resumption key v1');
+  return hkdfSha256({ ikm: slotKey, salt: new Uint8Array(0), info, length: AEAD_KEY_BYTES });
 }
 
 /** The file: the private key as PEM, then one line `certificate: JWS`. */

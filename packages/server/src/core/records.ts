@@ -52,7 +52,7 @@ export interface InviteRecord {
 export interface ResumptionRecord {
   readonly account: AccountId;
   readonly device: DeviceId;
-  /** 32 bytes, base64url. */
+  /** Wrapped, base64url (shell/wrapped-secret.ts). */
   readonly secret: string;
   readonly expiresMs: number;
 }

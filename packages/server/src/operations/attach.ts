@@ -9,6 +9,7 @@ import { encodeRecord } from '../core/records.ts';
 import type { Call, Reply } from '../shell/execute.ts';
 import { operation } from '../shell/execute.ts';
 import { readRecord } from '../shell/records.ts';
+import { wrapSecret } from '../shell/wrapped-secret.ts';
 
 const nothing = new Uint8Array(0);
 /** Far above any mailbox, far below where numbers lose precision. */
@@ -83,8 +84,10 @@ export const attachConfirm = operation({
     if (record.disabled) return refuse('ACCOUNT_DISABLED');
     const fresh = issueResumption(server.entropy);
     const expiresMs = nowMs + server.config.limits.resumptionMs;
-    const value = encodeRecord('resumption', { account, device, secret: toBase64url(fresh.secret), expiresMs });
     const key = toBase64url(fresh.handle);
+    const place = { handle: key, account, device };
+    const secret = wrapSecret(server.keys.resumptionKey, fresh.secret, place, server.entropy);
+    const value = encodeRecord('resumption', { account, device, secret, expiresMs });
     return accept({ record, fresh, expiresMs, key }, [{ space: 'resumption', key, ifVersion: 0, value, expiresMs }]);
   },
   apply({ server, nowMs }, { record, fresh, expiresMs, key }, { attachment, attached, vault, stock }): Reply {

@@ -1,5 +1,5 @@
 /** The server's half of the handshake on one connection: a flight, or a resumption with a flight to fall back on. */
-import { openerOf, pssSign } from '@securechat/crypto';
+import { openerOf, pssSign, wipe } from '@securechat/crypto';
 import type { ServerHello, Session, SessionTransport } from '@securechat/session';
 import {
   acceptFlight,
@@ -10,11 +10,11 @@ import {
   refuseResume,
 } from '@securechat/session';
 import type { AccountId, DeviceId } from '@securechat/wire';
-import { fromBase64url, toBase64url } from '@securechat/wire';
+import { toBase64url } from '@securechat/wire';
 import { resumptionHolds } from '../core/attach.ts';
-import type { ResumptionRecord } from '../core/records.ts';
 import type { ServerParts } from './parts.ts';
 import { readRecord } from './records.ts';
+import { unwrapSecret } from './wrapped-secret.ts';
 
 export interface ResumedDevice {
   readonly account: AccountId;
@@ -31,6 +31,11 @@ export type HandshakeStep =
   /** The resumption is void; an ordinary flight for the same hello may follow. */
   | { readonly kind: 'again'; readonly reply: Uint8Array }
   | { readonly kind: 'refused' };
+
+interface TakenResumption extends ResumedDevice {
+  /** 32 bytes, wiped once used. */
+  readonly secret: Uint8Array;
+}
 
 const refused: HandshakeStep = { kind: 'refused' };
 
@@ -83,29 +88,33 @@ export class Handshake {
     return { kind: 'established', reply: result.reply, session: result.session, resumed: undefined };
   }
 
-  #resume(flight: Uint8Array, { account, device, secret }: ResumptionRecord): HandshakeStep {
+  #resume(flight: Uint8Array, { account, device, secret }: TakenResumption): HandshakeStep {
     const { entropy, clock } = this.#server;
     const result = acceptResume({
       hello: this.#hello,
       flight,
       transport: this.#transport,
-      secret: fromBase64url(secret),
+      secret,
       entropy,
       nowMs: clock.monotonicMs(),
     });
+    wipe(secret);
     if (result.kind === 'refused') return again();
     return { kind: 'established', reply: result.reply, session: result.session, resumed: { account, device } };
   }
 
   /** Single use: the record is gone, durably, before its secret serves. */
-  async #takeResumption(key: string): Promise<ResumptionRecord | undefined> {
-    const { store, clock } = this.#server;
+  async #takeResumption(key: string): Promise<TakenResumption | undefined> {
+    const { store, clock, keys } = this.#server;
     const found = await readRecord(store, 'resumption', key);
     if (found === undefined) return undefined;
     const taken = await store.put([{ space: 'resumption', key, ifVersion: found.version, value: null }]);
     if (!taken.ok) return undefined;
     const account = (await readRecord(store, 'account', found.value.account))?.value;
-    return resumptionHolds(found.value, account, clock.wallMs()) ? found.value : undefined;
+    if (!resumptionHolds(found.value, account, clock.wallMs())) return undefined;
+    const { account: id, device } = found.value;
+    const secret = unwrapSecret(keys.resumptionKey, found.value.secret, { handle: key, account: id, device });
+    return secret && { account: id, device, secret };
   }
 }
 

@@ -1,5 +1,7 @@
 /** Goal: who may attach, who is fenced by whom, and what a resumption is good for. */
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { codeOf } from '@securechat/wire';
 import { adminDisable, adminEnable } from '@securechat/server';
@@ -9,6 +11,7 @@ import type { Person } from '../people.ts';
 import { newDevice, onNewDevice, rsa } from '../people.ts';
 import type { Stand } from '../stand.ts';
 import { coded, makeStand } from '../stand.ts';
+import { unwrapSecret, wrapSecret } from '../../src/shell/wrapped-secret.ts';
 
 let stand: Stand;
 let anna: Person;
@@ -101,6 +104,37 @@ test('a resumption saves the RSA part once; the second use falls back to a full 
   assert.equal(third.resumed, false);
   await third.attach(anna);
   third.close();
+});
+
+test('a resumption secret does not lie in the database, whose thief would be the server for that device', async () => {
+  const first = await stand.connect();
+  const { resumptionHandle: handle, resumptionSecret: secret } = await first.attach(anna);
+  first.close();
+  const files = readdirSync(stand.data).filter((name) => /db|wal/.test(name));
+  const bytes = Buffer.concat(files.map((name) => readFileSync(join(stand.data, name))));
+  const forms = (value: Uint8Array) => [Buffer.from(value), Buffer.from(Buffer.from(value).toString('base64url'))];
+  assert.ok(
+    forms(handle).some((form) => bytes.includes(form)),
+    'the row is there',
+  );
+  assert.ok(!forms(secret).some((form) => bytes.includes(form)));
+});
+
+test('a wrapped secret opens in its place alone', () => {
+  const key = new Uint8Array(32).fill(1);
+  const secret = new Uint8Array(32).fill(2);
+  const handle = Buffer.alloc(16, 3).toString('base64url');
+  const place = { handle, account: anna.account, device: anna.device.device };
+  const entropy = (count: number) => new Uint8Array(count).fill(4);
+  const wrapped = wrapSecret(key, secret, place, entropy);
+  assert.deepEqual(unwrapSecret(key, wrapped, place), secret);
+  const elsewhere = Buffer.alloc(16, 5).toString('base64url');
+  assert.equal(unwrapSecret(key, wrapped, { ...place, handle: elsewhere }), undefined);
+  assert.equal(unwrapSecret(key, wrapped, { ...place, account: bob.account }), undefined);
+  assert.equal(unwrapSecret(key, wrapped, { ...place, device: bob.device.device }), undefined);
+  assert.equal(unwrapSecret(new Uint8Array(32), wrapped, place), undefined);
+  assert.equal(unwrapSecret(key, '', place), undefined);
+  assert.equal(unwrapSecret(key, Buffer.from(secret).toString('base64url'), place), undefined);
 });
 
 test('a resumption serves its own device alone, and only when the session stands on it', async () => {
