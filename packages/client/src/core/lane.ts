@@ -180,7 +180,7 @@ export function refuseItem(lane: Lane, item: Item, refusal: RefusalFacts, moment
       return still(paused);
     }
     case 'next':
-      return still(behind(lane, item, moment));
+      return behind(lane, item, moment);
     case 'ended': {
       // Open until the next connection: sent again on this one it would only be refused again.
       const { code } = refusal;
@@ -279,11 +279,16 @@ function tooLow(lane: Lane, item: Item): LaneStep {
   return { lane: refused(lane, struck), effects };
 }
 
-/** Refused for one before it. Said of the same item again and again, that is no reason to be fast. */
-function behind(lane: Lane, item: Item, moment: Moment): Lane {
+/**
+ * Refused for one before it. Said of the same item again and again, that is no reason to be fast; what the server waits
+ * for it forgets with the connection.
+ */
+function behind(lane: Lane, item: Item, moment: Moment): LaneStep {
   const struck = strike(item);
   const next = refused(lane, struck);
-  return (struck.sealed?.strikes ?? 0) > STRIKES_MAX ? pause(next, moment, 0) : next;
+  if ((struck.sealed?.strikes ?? 0) <= STRIKES_MAX) return still(next);
+  const first = lane.items[0]?.order === item.order;
+  return { lane: pause(next, moment, 0), effects: first ? [{ kind: 'reconnect' }] : [] };
 }
 
 function strike(item: Item): Item {

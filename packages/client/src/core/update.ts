@@ -205,8 +205,8 @@ function plan(reaction: Reaction, moment: Moment): Step {
 }
 
 /**
- * Hands what is stored to the socket: by submit number, within the credit of a device, and never past an earlier message
- * of its conversation that was refused.
+ * Hands what is stored to the socket: in order, within the credit of a device, and never past an earlier message of its
+ * conversation that was refused.
  */
 function submitEligible(state: State): Step {
   if (!mayWrite(state)) return { state, effects: [] };
@@ -218,8 +218,7 @@ function submitEligible(state: State): Step {
       submits += 1;
       bytes += sealed.bytes;
     }
-  const waiting = [...state.lanes.values()].flatMap(eligible);
-  waiting.sort((a, b) => (a.sealed?.submitNumber ?? 0) - (b.sealed?.submitNumber ?? 0));
+  const waiting = byNumber([...state.lanes.values()].map(eligible));
   const lowestUnresolved = items.reduce(
     (lowest, { sealed }) =>
       sealed === undefined || sealed.state === 'refused' ? lowest : Math.min(lowest, sealed.submitNumber),
@@ -239,6 +238,29 @@ function submitEligible(state: State): Step {
     effects.push({ kind: 'submit', user: item.user, order: item.order, lowestUnresolved });
   }
   return { state: next, effects };
+}
+
+/**
+ * By submit number, except that a conversation keeps its own order: a message that was refused and has a fresh number
+ * still goes before the later ones, whose numbers are then too low and are renewed as well.
+ */
+function byNumber(lanes: readonly (readonly Item[])[]): readonly Item[] {
+  const left = lanes.filter((items) => items.length > 0).map((items) => [...items]);
+  const order: Item[] = [];
+  for (;;) {
+    const heads = left.flatMap((items) => (items[0] === undefined ? [] : [{ items, head: items[0] }]));
+    const first = heads.reduce<(typeof heads)[number] | undefined>(
+      (best, one) => (best === undefined || numberOf(one.head) < numberOf(best.head) ? one : best),
+      undefined,
+    );
+    if (first === undefined) return order;
+    order.push(first.head);
+    first.items.shift();
+  }
+}
+
+function numberOf({ sealed }: Item): number {
+  return sealed?.submitNumber ?? 0;
 }
 
 function mayWrite(state: State): boolean {

@@ -1,0 +1,189 @@
+/** What lies in the local store: every record survives its codec; newer and damaged ones are told apart. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type {
+  AccountId,
+  BlobId,
+  ClientId,
+  DeviceId,
+  Fingerprint,
+  GroupId,
+  MailboxSeq,
+  MessageId,
+} from '@securechat/wire';
+import { idOf, SecureChatError } from '@securechat/wire';
+import { accountRecord, countersRecord, cursorRecord } from '../../src/core/record-account.ts';
+import { contactRecord } from '../../src/core/record-contact.ts';
+import { conversationRecord, emptyConversation } from '../../src/core/record-conversation.ts';
+import { groupRecord } from '../../src/core/record-group.ts';
+import { keyPackageRecord } from '../../src/core/record-key-package.ts';
+import { messageRecord, messageView } from '../../src/core/record-message.ts';
+import { itemOf, outboxKey, outboxRecord } from '../../src/core/record-outbox.ts';
+import { parkedRecord } from '../../src/core/record-parked.ts';
+import { transferRecord } from '../../src/core/record-transfer.ts';
+import type { RecordCodec } from '../../src/core/record.ts';
+
+const bytes = (length: number, fill: number) => new Uint8Array(length).fill(fill);
+const message = idOf<MessageId>(bytes(16, 1));
+const groupId = idOf<GroupId>(bytes(16, 2));
+const device = idOf<DeviceId>(bytes(16, 3));
+const account = idOf<AccountId>(bytes(16, 4));
+const identity = 'sha256:x' as Fingerprint;
+
+const outbox = {
+  order: 7,
+  user: 'bob',
+  kind: 'message',
+  onlineOnly: true,
+  message,
+  transfer: undefined,
+  draft: bytes(40, 5),
+  sealed: {
+    id: idOf<ClientId>(bytes(16, 6)),
+    kind: 'found',
+    group: groupId,
+    epoch: 1,
+    chainNumber: 1,
+    submitNumber: 12,
+    payload: bytes(90_000, 7),
+  },
+  acceptedMs: 0,
+  createdMs: 1_700_000_000_000,
+} as const;
+
+const samples: readonly {
+  readonly name: string;
+  readonly codec: RecordCodec<never>;
+  readonly values: readonly unknown[];
+}[] = [
+  sample('account', accountRecord, {
+    stage: 'registered',
+    server: identity,
+    account,
+    username: 'zoë',
+    device,
+    accountJws: 'a.b.c',
+    listJws: 'd',
+    deviceJws: 'e',
+    signing: bytes(32, 1),
+    sealing: bytes(1700, 2),
+    vault: bytes(3000, 3),
+  }),
+  sample('counters', countersRecord, { submitNumber: 2 ** 40, clientCounter: 3, order: 4 }),
+  sample('cursor', cursorRecord, 99),
+  sample('contact', contactRecord, {
+    user: 'bob',
+    account,
+    identity,
+    sequence: 2,
+    listVersion: 3,
+    verified: true,
+    changed: false,
+    blocked: true,
+    written: true,
+    accountJws: 'a',
+    listJws: 'b',
+    deviceJws: ['c', 'd'],
+  }),
+  sample('conversation', conversationRecord, emptyConversation('bob'), {
+    ...emptyConversation('bob'),
+    lineage: [
+      { group: groupId, generation: 1, ownSequence: 1, peerSequence: 2, epoch: 3, chainAccepted: 4, state: 'dead' },
+    ],
+    unread: 300,
+    unreadIds: [message],
+    delivered: [message],
+    read: [message, message],
+    lastMs: 5,
+  }),
+  sample('group', groupRecord, {
+    group: groupId,
+    user: 'bob',
+    state: bytes(6000, 9),
+    pending: bytes(10, 1),
+    received: [{ device, highest: 9, missing: [2, 3] }],
+    ownKeysMs: 1,
+  }),
+  sample('key package', keyPackageRecord, {
+    reference: bytes(64, 1),
+    keyPackage: bytes(2700, 2),
+    secrets: bytes(200, 3),
+    lastResort: true,
+    published: false,
+    madeMs: 4,
+  }),
+  sample('outbox', outboxRecord, outbox, { ...outbox, kind: 'commit', sealed: undefined, transfer: message }),
+  sample('message', messageRecord, {
+    id: message,
+    own: true,
+    unreadable: false,
+    text: '🙂'.repeat(17_000),
+    sentMs: 1,
+    replyTo: message,
+    state: 'failed',
+    code: 'RECIPIENT_RESET',
+  }),
+  sample('parked', parkedRecord, {
+    row: { seq: 5 as MailboxSeq, kind: 'commit', group: groupId, storedAtMs: 6, payload: bytes(70_000, 1) },
+    parkedMs: 7,
+  }),
+  sample('transfer', transferRecord, {
+    id: message,
+    direction: 'down',
+    stage: 'fetching',
+    user: 'bob',
+    name: 'a b.txt',
+    bytes: 2 ** 31,
+    sha256: bytes(32, 1),
+    path: '/tmp/ü',
+    chunks: [bytes(32, 1), bytes(32, 2)],
+    blob: { id: idOf<BlobId>(bytes(16, 8)), key: bytes(32, 3), chunkBytes: 1024, root: bytes(32, 4) },
+    sinceMs: 9,
+  }),
+];
+
+function sample<T>(name: string, codec: RecordCodec<T>, ...values: readonly T[]) {
+  return { name, codec: codec as unknown as RecordCodec<never>, values };
+}
+
+for (const { name, codec, values } of samples)
+  test(`${name}: what was written is read again; newer and damaged records are refused by their code`, () => {
+    for (const value of values) {
+      const encoded = codec.encode(value as never);
+      assert.deepEqual(codec.decode(encoded), value);
+      const newer = encoded.slice();
+      newer[0] = (newer[0] ?? 0) + 1;
+      assert.throws(() => codec.decode(newer), is('SCHEMA_NEWER'));
+      assert.throws(() => codec.decode(encoded.subarray(0, encoded.length - 1)), is('PROFILE_DAMAGED'));
+      assert.throws(() => codec.decode(new Uint8Array([...encoded, 0])), is('PROFILE_DAMAGED'));
+      assert.throws(() => codec.decode(new Uint8Array(0)), is('PROFILE_DAMAGED'));
+    }
+  });
+
+function is(code: string) {
+  return (error: unknown) => error instanceof SecureChatError && error.code === code;
+}
+
+test('the outbox sorts by position as text, and an item carries no content', () => {
+  const keys = [1, 2, 10, 255, 256, 2 ** 40].map(outboxKey);
+  assert.deepEqual([...keys].sort(), keys);
+  const item = itemOf(outbox);
+  assert.equal(item.sealed?.bytes, 90_000);
+  assert.equal(JSON.stringify(item).includes('payload'), false);
+});
+
+test('a date beyond all dates does not break the history', () => {
+  const record = {
+    id: message,
+    own: false,
+    unreadable: true,
+    text: '',
+    sentMs: Number.MAX_SAFE_INTEGER,
+    replyTo: undefined,
+    state: 'delivered',
+    code: undefined,
+  } as const;
+  const view = messageView(record, 'bob', 'alice');
+  assert.equal(view.at, '+275760-09-13T00:00:00.000Z');
+  assert.match(view.text, /cannot be read by this version/);
+});
