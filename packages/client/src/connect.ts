@@ -47,6 +47,9 @@ const HISTORY_DEFAULT = 50;
 const HISTORY_MAX = 1000;
 /** Upkeep of the store: replaced records leave the disk. */
 const UPKEEP_MS = 60_000;
+/** 16 bytes in base64url. */
+const INVITE_CODE = /^[\w-]{22}$/;
+const DATE_MS_MAX = 8.64e15;
 /** Keys that come of age while the client runs. */
 const RENEWAL_MINUTES = 60;
 
@@ -306,6 +309,8 @@ class SecureChatClient implements Client {
     const answer = await this.#link().request('createInvite', request);
     if (answer.$case !== 'invite') throw new SecureChatError('MALFORMED');
     const { code, expiresMs, uses } = answer.value;
+    // It goes into a link and onto a screen: what is no code and no date is not shown.
+    if (!INVITE_CODE.test(code) || expiresMs > DATE_MS_MAX) throw new SecureChatError('MALFORMED');
     const server = formatServerAddress({
       ...this.#at.address,
       fingerprint: this.#pin() ?? profile.ledger.account.server,

@@ -64,7 +64,7 @@ const handlers: { readonly [K in ClientEvent['kind']]: (session: Session, event:
   connection: (session, { state, code }) => showConnection(session, state, code),
   gap: (session, { conversation, missing, code }) =>
     session.warning(
-      `${missing} ${missing === 1 ? 'message' : 'messages'} of ${sanitizeLine(conversation)} missing: ${sentenceOfCode(code)}`,
+      `${missing} ${missing === 1 ? 'message' : 'messages'}${conversation === '' ? '' : ` of ${sanitizeLine(conversation)}`} missing: ${sentenceOfCode(code)}`,
     ),
   serverPinned: (session, { fingerprint }) =>
     session.notice(`The key of this server is now remembered: ${fingerprint}. Another one will be refused.`),

@@ -27,6 +27,8 @@ export async function listen(
       output.write(jsonLine({ v: LISTEN_VERSION, event: method, ...params }));
     } else {
       for (const line of plainLines(event)) output.write(line);
+      const warning = warningOf(event);
+      if (warning !== undefined) output.complain(warning);
     }
     if (event.kind === 'message') await client.markRead(event.message.conversation).catch(() => undefined);
   };
@@ -60,6 +62,22 @@ function plainLines(event: ClientEvent): readonly string[] {
       return [`Received from ${event.from}: ${sanitizeLine(event.path)}`];
     default:
       return [];
+  }
+}
+
+/** What must not go by unseen: on standard error, so that the messages can be piped on. */
+function warningOf(event: ClientEvent): string | undefined {
+  switch (event.kind) {
+    case 'gap': {
+      const whose = event.conversation === '' ? '' : ` of ${sanitizeLine(event.conversation)}`;
+      return `${event.missing} missing${whose}: ${sentenceOfCode(event.code)}`;
+    }
+    case 'keyChanged':
+      return `The identity of ${event.user} changed${event.verified ? ', whom you had verified' : ''}.`;
+    case 'fileFailed':
+      return `${sanitizeLine(event.name)} (${event.user}): ${sentenceOfCode(event.code)}`;
+    default:
+      return undefined;
   }
 }
 

@@ -30,7 +30,7 @@ export class Download {
     this.#transfer = transfer;
     this.#shape = shape;
     this.#root = root;
-    this.#temporary = join(transfer.path, `.securechat-${transfer.id}.part`);
+    this.#temporary = temporaryOf(transfer);
     this.#opener = fileOpener(shape);
   }
 
@@ -109,6 +109,17 @@ export class Download {
     }
     throw new SecureChatError('FILE_UNWRITABLE');
   }
+}
+
+type Place = Pick<TransferRecord, 'path' | 'id'>;
+
+function temporaryOf({ path, id }: Place): string {
+  return join(path, `.securechat-${id}.part`);
+}
+
+/** Of a download that is given up. */
+export async function removeTemporary(transfer: Place): Promise<void> {
+  await rm(temporaryOf(transfer), { force: true }).catch(() => undefined);
 }
 
 async function fetchPart(

@@ -61,8 +61,7 @@ export async function signIn(input: SignInInput): Promise<SignedIn> {
       opened.link.close();
       return { profile, opened: undefined };
     }
-    const recovered = await recover(input, opened, { username, password, words, keys });
-    const { account, recoveryEntropy } = recovered;
+    const { account, recoveryEntropy } = await recover(input, opened, { username, password, words, keys });
     try {
       const lock = claimFolder(input.at.profileDirectory, elsewhere);
       const profile = await createProfile({ folder: elsewhere, lock, password, recoveryEntropy, account }).catch(
@@ -135,6 +134,18 @@ async function recover(
   remember(input.at, opened, opaqueKey);
   if (words === undefined || keys === undefined) throw new SecureChatError('RECOVERY_WORDS_REQUIRED');
   const recoveryEntropy = recoveryEntropyOf(words);
+  try {
+    return await recovered(input, { link, done, username, recoveryEntropy, keys });
+  } catch (error) {
+    wipe(recoveryEntropy);
+    throw error;
+  }
+}
+
+async function recovered(
+  input: SignInInput,
+  { link, done, username, recoveryEntropy, keys }: Proven,
+): Promise<{ readonly account: AccountRecord; readonly recoveryEntropy: Uint8Array }> {
   const bundle = await verifyOwn(done, link.serverFingerprint, username, input.nowMs());
   const { account, sequence } = bundle.account;
   const answer = await link.request('getVault', {});
@@ -169,6 +180,15 @@ async function recover(
       vault: new Uint8Array(0),
     },
   };
+}
+
+/** The password was right; the words are a choice of the list. */
+interface Proven {
+  readonly link: Link;
+  readonly done: control.LoginDone;
+  readonly username: string;
+  readonly recoveryEntropy: Uint8Array;
+  readonly keys: Promise<DeviceKeys>;
 }
 
 function verifyOwn(

@@ -8,7 +8,7 @@ import type { BlobId, Code } from '@securechat/wire';
 import { idBytes, limits, SecureChatError } from '@securechat/wire';
 import { isPassing } from '../core/answers.ts';
 import type { TransferRecord } from '../core/record-transfer.ts';
-import { Download } from './download.ts';
+import { Download, removeTemporary } from './download.ts';
 import { freshId } from './fresh-id.ts';
 import type { LedgerChange } from './ledger.ts';
 import type { Link } from './link-port.ts';
@@ -128,6 +128,8 @@ export class Transfers {
       after: () => {
         void this.#downloads.get(id)?.discard();
         this.#downloads.delete(id);
+        // Also what an earlier process began.
+        if (record.stage === 'fetching') void removeTemporary(record);
         const { user, name } = record;
         if (!quiet) this.#account.emit({ kind: 'fileFailed', id, user, name, code });
       },

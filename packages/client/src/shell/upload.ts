@@ -14,6 +14,9 @@ import type { TransferRecord } from '../core/record-transfer.ts';
 import type { Link } from './link-port.ts';
 import { PARTS_IN_FLIGHT_MAX, requestPatiently, waitOut } from './patient.ts';
 
+/** Rounds in a row in which the server's copy does not grow. */
+const ROUNDS_IDLE_MAX = 10;
+
 export interface UploadInput {
   readonly link: Link;
   readonly transfer: TransferRecord;
@@ -54,26 +57,35 @@ export async function upload(input: UploadInput): Promise<Uint8Array> {
 async function putChunk(input: UploadInput, chunk: Uint8Array, at: number, have: number): Promise<number> {
   const end = at + chunk.length;
   let offset = Math.max(at, have);
-  while (offset < end) {
+  for (let idle = 0; offset < end;) {
     if (input.stopped()) throw new SecureChatError('CONNECTION_LOST');
+    // Everything is taken and nothing is there: later again, not in circles.
+    if (idle > ROUNDS_IDLE_MAX) throw new SecureChatError('TIMEOUT');
+    const before = offset;
     const parts: Promise<number | undefined>[] = [];
     for (let next = offset; next < end && parts.length < PARTS_IN_FLIGHT_MAX;) {
       const partEnd = Math.min(end, next + limits.blobPartBytesMax.value);
-      parts.push(putPart(input, chunk.subarray(next - at, partEnd - at), next));
+      parts.push(putPart(input, chunk.subarray(next - at, partEnd - at), next, idle));
       next = partEnd;
     }
     // A part that was put off leaves the ones behind it out of place: go on where the server is.
     for (const now of await Promise.all(parts)) if (now !== undefined) offset = Math.max(at, now);
+    idle = offset > before ? 0 : idle + 1;
   }
   return offset;
 }
 
 /** How much the server has after it; undefined when it was put off by a rate limit. */
-async function putPart({ link, shape }: UploadInput, part: Uint8Array, offset: number): Promise<number | undefined> {
+async function putPart(
+  { link, shape }: UploadInput,
+  part: Uint8Array,
+  offset: number,
+  waits: number,
+): Promise<number | undefined> {
   try {
     return stateIn(await link.request('blobPut', { blob: idBytes(shape.blob), offset, part })).have;
   } catch (error) {
-    await waitOut(error);
+    await waitOut(error, waits);
     return undefined;
   }
 }

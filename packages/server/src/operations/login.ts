@@ -56,7 +56,10 @@ export const loginFinish = operation({
     // The client has mixed its keys already: what failed here cannot be told any more, only closed.
     if (sessionKey === undefined || account === undefined) return { kind: 'close' };
     const record = (await readRecord(server.store, 'account', account))?.value;
-    if (record === undefined) return { kind: 'close' };
+    if (record === undefined) {
+      wipe(sessionKey);
+      return { kind: 'close' };
+    }
     server.rates.guessed(state.username, caller.address);
     const bindBefore: Bind = (session, nowMs) => {
       bindLogin(session, { sessionKey, ke1: state.ke1, ke2: state.ke2, ke3: request.opaque }, nowMs);
