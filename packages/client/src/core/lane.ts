@@ -109,6 +109,8 @@ function unsealUseless(lane: Lane): readonly Item[] {
 function sealMore(lane: Lane): LaneStep {
   const next = lane.items.find((item) => item.sealed === undefined);
   if (next === undefined || lane.awaiting !== undefined) return still(lane);
+  // What was sent behind it is answered first: its place in the chain is not free before.
+  if (lane.items.some((item) => item.sealed !== undefined && item.order > next.order)) return still(lane);
   const sealed = lane.items.filter((item) => item.sealed !== undefined);
   // Anything but plain messages under way stands alone, and so does what was refused.
   const plain = sealed.every((item) => item.sealed?.kind === 'message' && !item.onlineOnly && isUnderWay(item));
@@ -117,6 +119,9 @@ function sealMore(lane: Lane): LaneStep {
   const group = sendingGroup(lane.lineage);
   const { user } = lane;
   if (group === undefined) return alone ? foundFor(lane, next) : still(lane);
+  // Messages under way share one fate: if the first is stale, so are all, also on the next connection.
+  if (sealed.some((item) => item.sealed?.epoch !== group.epoch || item.sealed.group !== group.group))
+    return still(lane);
   if (next.kind === 'commit')
     return alone ? work(lane, { kind: 'commit', user, group: group.group, order: next.order }) : still(lane);
   if (next.onlineOnly && !alone) return still(lane);
@@ -219,8 +224,9 @@ function epochOver(lane: Lane, item: Item, refusal: RefusalFacts, moment: Moment
   const facts = groupOf(lane.lineage, group);
   const undone = undo({ ...lane, items: replace(lane.items, unsealed(item)) }, item);
   const epoch = refusal.detail.epoch ?? 0;
-  if (group === undefined || facts === undefined || epoch < facts.epoch) return leave(lane, item, moment);
-  if (epoch === facts.epoch) {
+  const sealedIn = item.sealed?.epoch ?? 0;
+  if (group === undefined || facts === undefined || epoch < sealedIn) return leave(lane, item, moment);
+  if (epoch <= facts.epoch) {
     // Our commit came between, so that once is enough; a server that goes on saying so is asked ever more slowly.
     const first = lane.failures === 0;
     return { ...undone, lane: first ? { ...undone.lane, failures: 1 } : pause(undone.lane, moment, 0) };

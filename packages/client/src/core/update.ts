@@ -102,7 +102,7 @@ function react(state: State, event: Event, moment: Moment): Reaction {
       return inLane(state, event.user, (lane) => {
         const found = new Map(event.sealed.map(({ order, sealed }) => [order, sealed]));
         const kept = lane.items.filter(({ order }) => !event.dropped.includes(order));
-        const items = kept.map((item) => ({ ...item, sealed: numbered(item.sealed, found.get(item.order)) }));
+        const items = takeSealed(kept, found);
         return { lane: withLineage({ ...lane, items, busy: false, lookup: false }, event.lineage), effects: [] };
       });
     case 'seal-failed':
@@ -138,6 +138,19 @@ function react(state: State, event: Event, moment: Moment): Reaction {
 /** The same bytes under a fresh number keep their history. */
 function numbered(before: Sealed | undefined, now: Sealed | undefined): Sealed | undefined {
   return now !== undefined && now.id === before?.id ? { ...now, strikes: before.strikes } : (now ?? before);
+}
+
+/**
+ * Items as the shell encrypted them. If an earlier one was refused meanwhile and has to be encrypted anew, those behind it
+ * would go out with its place in the chain: they have not been sent, and wait for it.
+ */
+function takeSealed(items: readonly Item[], sealed: ReadonlyMap<number, Sealed>): readonly Item[] {
+  let gone = false;
+  return items.map((item) => {
+    const fresh = gone ? undefined : sealed.get(item.order);
+    gone ||= fresh === undefined && item.sealed === undefined;
+    return fresh === undefined ? item : { ...item, sealed: numbered(item.sealed, fresh) };
+  });
 }
 
 function sealFailed(lane: Lane, event: Extract<Event, { kind: 'seal-failed' }>, moment: Moment): LaneStep {

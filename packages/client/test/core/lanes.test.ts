@@ -246,7 +246,7 @@ class World {
 test('whatever happens, each message is stored once, and each conversation in the order of writing', () => {
   const step = fc.constantFrom('bob', 'bob', 'carol', 'epoch', 'drop', 'wait', 'wait', 'wait');
   fc.assert(
-    fc.property(fc.infiniteStream(fc.nat(9999)), fc.array(step, { maxLength: 60 }), (dice, plan) => {
+    fc.property(fc.infiniteStream(fc.nat(9999)), fc.array(step, { minLength: 5, maxLength: 60, size: 'max' }), (dice, plan) => {
       let lively = true;
       const world = new World(() => (lively ? dice.next().value : 7));
       for (const what of plan) {
@@ -275,6 +275,6 @@ test('whatever happens, each message is stored once, and each conversation in th
         );
       }
     }),
-    { numRuns: 300 },
+    { numRuns: 1000 },
   );
 });
