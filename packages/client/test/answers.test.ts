@@ -11,7 +11,7 @@ import { RETRY_AFTER_MS_MAX } from '../src/core/lane.ts';
 import type { Effect } from '../src/core/effect.ts';
 import type { Item, Sealed } from '../src/core/item.ts';
 import type { GroupFacts, Lineage } from '../src/core/lineage.ts';
-import { groupOf, sendingGroup, withoutGroup, withState } from '../src/core/lineage.ts';
+import { groupOf, withoutGroup, withState } from '../src/core/lineage.ts';
 import type { Event, State } from '../src/core/state.ts';
 import { emptyState } from '../src/core/state.ts';
 import { nextWakeMs, update } from '../src/core/update.ts';

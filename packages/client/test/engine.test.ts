@@ -72,7 +72,7 @@ test('under random mishaps everything written arrives once, in order', seconds(1
       (dice, plan) =>
         on(async (play) => {
           const { office, alice, bob } = play;
-          const roll = (): number => dice.next().value;
+          const roll = (): number => Number(dice.next().value);
           office.mishap = () => {
             const fate = roll() % 20;
             if (fate === 0) return 'lost';

@@ -177,7 +177,6 @@ export function refuseItem(lane: Lane, item: Item, refusal: RefusalFacts, moment
   const { sealed } = item;
   if (sealed === undefined) return still(lane);
   const { user } = lane;
-  const { group } = sealed;
   switch (verdictOf(refusal.code)) {
     case 'later': {
       const waitMs = refusal.detail.retryAfterMs ?? 0;

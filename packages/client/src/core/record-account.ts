@@ -75,3 +75,12 @@ export const cursorRecord = recordCodec<number>(
   },
   (reader) => reader.u64(),
 );
+
+/** The history of the server that the cursor is a number of. Another one from the server: it was put back to a copy. */
+export const historyRecord = recordCodec<number>(
+  1,
+  (writer, value) => {
+    writer.u64(value);
+  },
+  (reader) => reader.u64(),
+);

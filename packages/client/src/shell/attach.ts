@@ -37,7 +37,8 @@ export async function attachDevice(
   }
   bindAttach(link.session, { signature, sealed, secret }, performance.now());
   wipe(secret);
-  const confirm = { storedUpTo: options.storedUpTo, submitNumberHighest: options.submitNumberHighest };
+  const { storedUpTo, submitNumberHighest, history } = options;
+  const confirm = { storedUpTo, submitNumberHighest, history };
   const answer = await link.requestAndRelease('attachConfirm', confirm, () => link.deferEvents());
   return answerOf(answer, 'attachConfirm').value;
 

@@ -5,7 +5,7 @@
 import { SecureChatError } from '@securechat/wire';
 import type { AccountId, ClientId, GroupId, MessageId } from '@securechat/wire';
 import type { AccountRecord, CountersRecord } from '../core/record-account.ts';
-import { accountRecord, countersRecord, cursorRecord, noCounters } from '../core/record-account.ts';
+import { accountRecord, countersRecord, cursorRecord, historyRecord, noCounters } from '../core/record-account.ts';
 import type { ContactRecord } from '../core/record-contact.ts';
 import { contactRecord } from '../core/record-contact.ts';
 import type { ConversationRecord } from '../core/record-conversation.ts';
@@ -31,6 +31,7 @@ export type LedgerChange =
   | { readonly put: 'successor'; readonly value: AccountRecord }
   | { readonly drop: 'successor' }
   | { readonly put: 'cursor'; readonly value: number }
+  | { readonly put: 'history'; readonly value: number }
   | { readonly put: 'contact'; readonly value: ContactRecord }
   | { readonly put: 'conversation'; readonly value: ConversationRecord }
   | { readonly put: 'group'; readonly value: GroupRecord }
@@ -49,6 +50,7 @@ const SELF = 'self';
 const SUCCESSOR = 'successor';
 const COUNTERS = 'counters';
 const CURSOR = 'cursor';
+const HISTORY = 'history';
 
 export class Ledger {
   readonly #store: ClientStore;
@@ -57,6 +59,7 @@ export class Ledger {
   #counters: CountersRecord = noCounters;
   #countersDirty = false;
   #cursor = 0;
+  #history: number | undefined;
   readonly #contacts = new Map<string, ContactRecord>();
   readonly #userOfAccount = new Map<AccountId, string>();
   readonly #conversations = new Map<string, ConversationRecord>();
@@ -84,6 +87,8 @@ export class Ledger {
     if (successor !== undefined) ledger.#successor = accountRecord.decode(successor);
     const cursor = await store.get('account', CURSOR);
     if (cursor !== undefined) ledger.#cursor = cursorRecord.decode(cursor);
+    const history = await store.get('account', HISTORY);
+    if (history !== undefined) ledger.#history = historyRecord.decode(history);
     for (const value of (await store.all('contact')).values())
       ledger.#remember({ put: 'contact', value: contactRecord.decode(value) });
     for (const value of (await store.all('conversation')).values())
@@ -110,6 +115,10 @@ export class Ledger {
   }
   get cursor(): number {
     return this.#cursor;
+  }
+  /** The history of the server that the cursor is a number of; undefined before the first attach. */
+  get history(): number | undefined {
+    return this.#history;
   }
   get contacts(): ReadonlyMap<string, ContactRecord> {
     return this.#contacts;
@@ -200,7 +209,10 @@ export class Ledger {
   /** The private keys in memory; nothing can be read or written afterwards. */
   wipe(): void {
     const records = [this.#account, this.#successor];
-    for (const record of records) (record?.signing.fill(0), record?.sealing.fill(0));
+    for (const record of records) {
+      record?.signing.fill(0);
+      record?.sealing.fill(0);
+    }
     for (const { secrets } of this.#keyPackages.values()) secrets.fill(0);
   }
 
@@ -215,6 +227,9 @@ export class Ledger {
         return;
       case 'cursor':
         this.#cursor = change.value;
+        return;
+      case 'history':
+        this.#history = change.value;
         return;
       case 'contact':
         this.#contacts.set(change.value.user, change.value);
@@ -290,6 +305,8 @@ function encode(change: LedgerChange): StoreChange {
       return { kind: 'put', collection: 'account', key: SUCCESSOR, value: accountRecord.encode(change.value) };
     case 'cursor':
       return { kind: 'put', collection: 'account', key: CURSOR, value: cursorRecord.encode(change.value) };
+    case 'history':
+      return { kind: 'put', collection: 'account', key: HISTORY, value: historyRecord.encode(change.value) };
     case 'contact': {
       const { value } = change;
       return { kind: 'put', collection: 'contact', key: value.user, value: contactRecord.encode(value) };

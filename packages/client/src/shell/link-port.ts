@@ -79,6 +79,8 @@ export interface Link {
     readonly openSealed: (sealed: Uint8Array, context: Uint8Array) => Promise<Uint8Array | undefined>;
     readonly storedUpTo: number;
     readonly submitNumberHighest: number;
+    /** The history of the server that `storedUpTo` is a number of; absent before the first attach. */
+    readonly history?: number | undefined;
   }): Promise<control.Attached>;
   /** Sends an encoded submit frame body (submission.ts). */
   submit(body: Uint8Array): void;

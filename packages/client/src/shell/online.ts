@@ -40,14 +40,19 @@ export async function attachOver(account: OpenAccount, link: Link): Promise<Atta
       openSealed({ openers: [openerOf(key)], purpose: 'attach', context, sealed, entropy }),
     storedUpTo: ledger.cursor,
     submitNumberHighest: ledger.counters.submitNumber,
+    history: ledger.history,
   });
   // Attached with the old keys: the reset that the successor was made for never happened.
   if (ledger.successor !== undefined) await ledger.commit([{ drop: 'successor' }]);
   // Numbers that no honest server reaches would use up ours for good.
   if (Math.max(answer.submitNumberHighest, answer.mailboxNext) > NUMBER_MAX) throw new SecureChatError('MALFORMED');
   const rolledBack = answer.submitNumberHighest > ledger.counters.submitNumber;
-  if (rolledBack) await leaveAllGroups(account, answer.submitNumberHighest);
+  if (rolledBack) {
+    ledger.raise('submitNumber', answer.submitNumberHighest);
+    await leaveAllGroups(account);
+  }
   await noticeOldServer(account, answer);
+  await noticeRestore(account, answer.history);
   return { answer, rolledBack };
 }
 
@@ -77,12 +82,26 @@ async function noticeOldServer(account: OpenAccount, answer: control.Attached): 
 }
 
 /**
+ * The operator put a copy back: epochs, groups and slots of since then are unknown to it, so each conversation goes on in
+ * a successor. What others sent since may be lost, and nobody can say how much: said before it is stored, rather twice
+ * than never.
+ */
+async function noticeRestore(account: OpenAccount, history: number | undefined): Promise<void> {
+  const { ledger } = account;
+  if (history === undefined || history === ledger.history) return;
+  if (ledger.history !== undefined) {
+    account.emit({ kind: 'gap', conversation: '', missing: 0, code: 'SERVER_RESTORED' });
+    await leaveAllGroups(account);
+  }
+  await ledger.commit([{ put: 'history', value: history }]);
+}
+
+/**
  * Keys of the old copy's groups were used for other messages since: nothing is ever encrypted under them again. Each
  * conversation goes on in a successor.
  */
-async function leaveAllGroups(account: OpenAccount, submitNumber: number): Promise<void> {
+async function leaveAllGroups(account: OpenAccount): Promise<void> {
   const { ledger } = account;
-  ledger.raise('submitNumber', submitNumber);
   for (const user of ledger.conversations.keys())
     await account.serial.run(user, async () => {
       const conversation = ledger.conversation(user);

@@ -24,7 +24,7 @@ export interface QueueInput {
 
 /** In the serial queue of the user. Resolves with the position when it is on disk. TEXT_TOO_LONG, PROFILE_UNWRITABLE. */
 export async function queueContent(account: OpenAccount, input: QueueInput): Promise<number> {
-  const { ledger, entropy } = account;
+  const { entropy } = account;
   const message = input.id ?? freshId<MessageId>(entropy);
   const sentAtMs = account.nowMs();
   const draft = encodeContent({ id: message, chainNumber: 1, sentAtMs, delivered: [], body: input.body });

@@ -6,13 +6,13 @@
  * write-ahead point of everything that must not happen twice.
  */
 export const collections = [
-  'account', // one record, key 'self': keys, certificates, counters, cursor
+  'account', // 'self': keys, certificates; 'successor': those of a reset under way; 'counters', 'cursor'
   'server', // one record, key 'pin'
-  'contact', // account id -> names, certificates, pins, trust
-  'conversation', // peer account id -> chain of groups, unread count
+  'contact', // user name -> account id, certificates, pins, trust
+  'conversation', // user name -> chain of groups, unread count, receipts owed
   'group', // group id -> MLS state, epoch, chain numbers, pending commit
   'keyPackage', // hash of the public package -> private half
-  'outbox', // client id -> submission
+  'outbox', // position -> submission
   'parked', // mailbox number -> row that waits
   'transfer', // transfer id -> file offer and its progress
 ] as const;

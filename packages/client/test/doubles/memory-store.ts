@@ -34,7 +34,8 @@ export class MemoryStore implements ClientStore {
     this.#live();
     const prefix = `${collection}/`;
     const found = [...this.#contents.records].filter(([key]) => key.startsWith(prefix));
-    return new Map(found.map(([key, value]) => [key.slice(prefix.length), value.slice()] as const).sort());
+    const records = found.map(([key, value]) => [key.slice(prefix.length), value.slice()] as const);
+    return new Map(records.toSorted(([a], [b]) => (a < b ? -1 : 1)));
   }
   async get(collection: Collection, key: string): Promise<Uint8Array | undefined> {
     this.#live();
