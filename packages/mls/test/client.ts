@@ -31,10 +31,12 @@ export const xwingSuite: Suite = suiteOf(nodeProvider, 0x0053);
 
 export const NOW = 1_800_000_000n;
 export const lifetime = { notBefore: NOW - 1000n, notAfter: NOW + 100_000n };
+/** For an oracle that looks at the machine's clock. */
+export const longLifetime = { notBefore: 1_700_000_000n, notAfter: 9_000_000_000n };
 
 /** Whoever has a credential keeps it; anybody may do anything. */
 export const policy: Policy = {
-  lifetimeMax: 1_000_000n,
+  lifetimeMax: 10_000_000_000n,
   credential: ({ leaf, previous }) => previous === undefined || sameCredential(leaf.credential, previous.credential),
   change: () => true,
 };

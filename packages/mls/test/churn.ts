@@ -1,0 +1,285 @@
+/**
+ * A random life of a group: additions, removals, updates, commits that race and commits that get lost, lost states,
+ * messages out of order. After every step all members are at one authenticator; whoever was removed is handed every
+ * message that follows, and none of its keys opens any path of a commit that it is not to know.
+ */
+import assert from 'node:assert/strict';
+import { hpkeOpen } from '../src/crypto/hpke.ts';
+import type { Entropy } from '../src/crypto/provider.ts';
+import type { Suite } from '../src/crypto/suite.ts';
+import { Writer } from '../src/codec/writer.ts';
+import { utf8 } from '../src/codec/bytes.ts';
+import { MlsError } from '../src/errors.ts';
+import { decodeMessage } from '../src/framing/message.ts';
+import { exportGroupInfo } from '../src/group/export.ts';
+import { joinByExternalCommit } from '../src/group/external-commit.ts';
+import type { Proposal } from '../src/group/proposal.ts';
+import { appendTo, openJournal, replay } from '../src/group/journal.ts';
+import { proposeUpdate } from '../src/group/send.ts';
+import { mergeCommit } from '../src/group/stage-commit.ts';
+import type { GroupState } from '../src/group/state.ts';
+import { provisionalContext } from '../src/group/epoch.ts';
+import { encodeGroupContext } from '../src/schedule/group-context.ts';
+import { validateTree } from '../src/tree/tree-validation.ts';
+import { Client, addAll, assertAgreement, capabilities, judge } from './client.ts';
+
+const MEMBERS_MAX = 12;
+
+interface Removed {
+  readonly name: string;
+  readonly state: GroupState;
+}
+
+interface Undelivered {
+  readonly message: Uint8Array;
+  readonly text: string;
+  readonly to: readonly Client[];
+}
+
+export interface ChurnFacts {
+  readonly steps: number;
+  readonly removals: number;
+  readonly attempts: number;
+  readonly slotsReused: number;
+}
+
+export class Churn {
+  readonly suite: Suite;
+  readonly entropy: Entropy;
+  members: Client[];
+  readonly #removed: Removed[] = [];
+  readonly #freed = new Set<number>();
+  #undelivered: Undelivered[] = [];
+  #born = 0;
+  #attempts = 0;
+  #removals = 0;
+  #slotsReused = 0;
+  #steps = 0;
+
+  constructor(suite: Suite, entropy: Entropy) {
+    this.suite = suite;
+    this.entropy = entropy;
+    this.members = [this.#client().create(), this.#client()];
+    const [founder, second] = this.members;
+    assert.ok(founder && second);
+    addAll(founder, [second]);
+  }
+
+  get facts(): ChurnFacts {
+    const attempts = this.#attempts;
+    return { steps: this.#steps, removals: this.#removals, attempts, slotsReused: this.#slotsReused };
+  }
+
+  below(limit: number): number {
+    const [a = 0, b = 0] = this.entropy(2);
+    return (a * 256 + b) % limit;
+  }
+
+  pick<T>(items: readonly T[]): T {
+    return items[this.below(items.length)] ?? assert.fail('nothing to pick');
+  }
+
+  #client(): Client {
+    return new Client(`client ${this.#born++}`, this.suite, this.entropy);
+  }
+
+  step(): void {
+    this.#steps++;
+    const roll = this.below(100);
+    if (roll < 22) this.change({ additions: 1 + this.below(3), removals: 0 });
+    else if (roll < 40) this.change({ additions: 0, removals: 1 + this.below(2) });
+    else if (roll < 50) this.change({ additions: 1, removals: 1 });
+    else if (roll < 62) this.change({ additions: 0, removals: 0 });
+    else if (roll < 70) this.race();
+    else if (roll < 75) this.lose();
+    else if (roll < 82) this.rejoin();
+    else if (roll < 88) this.updateByReference();
+    else if (roll < 92) this.reload();
+    else this.talk();
+    this.talkOnce();
+    assertAgreement(this.members);
+    validateTree(this.pick(this.members).state.tree);
+  }
+
+  /** One commit with these many additions and removals; renews keys when there are none. */
+  change(input: { readonly additions: number; readonly removals: number }): void {
+    const committer = this.pick(this.members);
+    const others = this.members.filter((member) => member !== committer);
+    const leaving = shuffled(others, this).slice(0, Math.min(input.removals, others.length - 1));
+    const room = Math.max(0, MEMBERS_MAX - this.members.length + leaving.length);
+    const coming = Array.from({ length: Math.min(input.additions, room) }, () => this.#client());
+    const packages = coming.map((client) => client.keyPackage());
+    const proposals: Proposal[] = [
+      ...packages.map(({ keyPackage }) => ({ kind: 'add', keyPackage }) as const),
+      ...leaving.map(({ leaf }) => ({ kind: 'remove', removed: leaf }) as const),
+    ];
+    const format = this.below(2) === 0 ? 'public' : 'private';
+    const path = this.below(4) === 0 ? 'if-required' : 'always';
+    const { commit, welcome } = committer.commit({ proposals, format, path });
+    this.#spread(commit, committer, leaving);
+    coming.forEach((client, i) => client.join(welcome, packages[i] ?? assert.fail()));
+    for (const { leaf } of coming) if (this.#freed.delete(leaf)) this.#slotsReused++;
+    this.members = [...this.members.filter((member) => !leaving.includes(member)), ...coming];
+  }
+
+  /** Two commits of one epoch: the delivery service takes one, the other is dropped. */
+  race(): void {
+    const [winner, loser] = shuffled(this.members, this);
+    assert.ok(winner && loser);
+    loser.prepare();
+    const { commit } = winner.commit();
+    this.#spread(commit, winner, []);
+  }
+
+  /** A commit that never arrives anywhere. */
+  lose(): void {
+    this.pick(this.members).prepare();
+  }
+
+  /** A member lost its state and comes back with another signature key. */
+  rejoin(): void {
+    const [helper, lost] = shuffled(this.members, this);
+    assert.ok(helper && lost);
+    const groupInfo = exportGroupInfo(helper.state, { identity: helper.identity, externalJoin: 'offered' });
+    const again = new Client(lost.name, this.suite, this.entropy);
+    const { identity, entropy } = again;
+    const input = { ...judge, groupInfo, identity, capabilities: capabilities(), replaces: lost.leaf, entropy };
+    const joined = joinByExternalCommit(this.suite, input);
+    this.#spread(joined.commit, lost, [lost]);
+    again.state = joined.state;
+    this.#freed.delete(again.leaf);
+    this.members = this.members.map((member) => (member === lost ? again : member));
+  }
+
+  /** An Update proposal of one member, committed by another. */
+  updateByReference(): void {
+    const [proposer, committer] = shuffled(this.members, this);
+    assert.ok(proposer && committer);
+    const made = proposeUpdate(proposer.state, { identity: proposer.identity, entropy: this.entropy });
+    proposer.state = made.state;
+    for (const member of this.members) if (member !== proposer) member.receive(made.bytes);
+    const { commit } = committer.commit({ references: [made.reference] });
+    this.#spread(commit, committer, []);
+  }
+
+  /** A member is stored and loaded, with a few deltas. */
+  reload(): void {
+    const member = this.pick(this.members);
+    const first = openJournal(member.state);
+    const before = member.state;
+    const message = member.send('for the journal');
+    const second = appendTo(first.journal, { before, after: member.state });
+    assert.equal(second.kind, 'delta');
+    const { provider } = this.suite;
+    const { state } = replay(provider, { records: [first.record, second.record], atLeast: 1n });
+    assert.deepEqual(openJournal(state).record, openJournal(member.state).record);
+    member.state = state;
+    for (const other of this.members) if (other !== member) assert.equal(other.read(message), 'for the journal');
+  }
+
+  /** Everybody says something; half of it arrives in another order or after the next commits. */
+  talk(): void {
+    for (const sender of this.members) {
+      const text = `${sender.name} ${this.#steps}`;
+      const to = this.members.filter((member) => member !== sender);
+      this.#undelivered.push({ message: sender.send(text), text, to });
+    }
+    this.#deliver(shuffled(this.#undelivered, this).slice(0, Math.ceil(this.#undelivered.length / 2)));
+  }
+
+  talkOnce(): void {
+    const sender = this.pick(this.members);
+    const message = sender.send('now');
+    for (const member of this.members) if (member !== sender) assert.equal(member.read(message), 'now');
+    this.#tryRemoved(message);
+  }
+
+  #deliver(messages: readonly Undelivered[]): void {
+    for (const { message, text, to } of messages) {
+      for (const reader of to) {
+        if (!this.members.includes(reader)) continue;
+        try {
+          assert.equal(reader.read(message), text);
+        } catch (error) {
+          if (!(error instanceof MlsError && error.code === 'too-old')) throw error;
+        }
+      }
+    }
+    this.#undelivered = this.#undelivered.filter((one) => !messages.includes(one));
+  }
+
+  #spread(commit: Uint8Array, committer: Client, leaving: readonly Client[]): void {
+    for (const client of leaving) {
+      this.#removals++;
+      this.#freed.add(client.leaf);
+      this.#removed.push({ name: client.name, state: client.state });
+    }
+    for (const member of this.members) {
+      if (member === committer || leaving.includes(member)) continue;
+      const received = member.receive(commit);
+      assert.ok(received.kind === 'commit' && received.outcome.kind === 'epoch');
+      assert.equal(received.difference.removed.length, leaving.length);
+      if (member === this.members.find((one) => one !== committer && !leaving.includes(one)))
+        this.#tryKeys(commit, member, received.outcome.epoch);
+      member.state = mergeCommit(member.state, received).state;
+    }
+    this.#tryRemoved(commit);
+  }
+
+  /** No private key of anybody removed opens any ciphertext of the path. */
+  #tryKeys(commit: Uint8Array, reader: Client, epoch: Pick<GroupState, 'tree' | 'context'>): void {
+    const message = decodeMessage(commit);
+    if (message.kind !== 'public-message') return;
+    const { body } = message.publicMessage.message.content;
+    if (body.kind !== 'commit' || body.commit.path === undefined) return;
+    const context = provisionalContext(reader.state.context, {
+      tree: epoch.tree,
+      extensions: epoch.context.extensions,
+    });
+    const info = new Writer().vector(utf8('MLS 1.0 UpdatePathNode')).vector(encodeGroupContext(context)).done();
+    const { nodes } = body.commit.path;
+    const opens = (state: GroupState): boolean => {
+      for (const [node, privateKey] of state.privateKeys) {
+        const publicKey = state.tree.node(node)?.encryptionKey ?? assert.fail();
+        for (const sealed of nodes.flatMap((at) => at.sealed)) {
+          this.#attempts++;
+          if (hpkeOpen(this.suite, { ...sealed, pair: { privateKey, publicKey }, info }) !== undefined) return true;
+        }
+      }
+      return false;
+    };
+    assert.ok(opens(reader.state), 'the attempt works for a member');
+    for (const { state } of this.#removed.slice(-4)) assert.ok(!opens(state), 'a removed member learns nothing');
+  }
+
+  #tryRemoved(message: Uint8Array): void {
+    for (const { name, state } of this.#removed.slice(-6)) {
+      const client = new Client(name, this.suite, this.entropy);
+      client.state = state;
+      this.#attempts++;
+      let outcome: string;
+      try {
+        const received = client.receive(message);
+        outcome = received.kind === 'commit' ? received.outcome.kind : received.kind;
+      } catch (error) {
+        if (!(error instanceof MlsError)) throw error;
+        outcome = error.code;
+      }
+      // Its own removal is the last thing it is told.
+      assert.ok(['too-new', 'removed', 'undecryptable', 'own-message'].includes(outcome), `${name}: ${outcome}`);
+    }
+  }
+}
+
+export function shuffled<T>(items: readonly T[], churn: Pick<Churn, 'below'>): T[] {
+  const mixed = [...items];
+  for (let i = mixed.length - 1; i > 0; i--) {
+    const j = churn.below(i + 1);
+    const a = mixed[i];
+    const b = mixed[j];
+    if (a === undefined || b === undefined) continue;
+    mixed[i] = b;
+    mixed[j] = a;
+  }
+  return mixed;
+}
