@@ -301,6 +301,13 @@ export const codes = {
     retry: 'later',
   },
 
+  SERVER_RESTORED: {
+    number: 65,
+    text: 'The server was put back to an older copy of its data.',
+    hint: 'What was sent since that copy may be missing; ask the sender to repeat.',
+    retry: 'never',
+  },
+
   // Files
   FILE_TOO_LARGE: { number: 70, text: 'The file is larger than this server takes.', hint: 'Split it.', retry: 'never' },
   FILE_NOT_FOUND: { number: 71, text: 'There is no such file.', hint: 'Check the path.', retry: 'never' },

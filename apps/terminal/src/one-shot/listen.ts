@@ -70,7 +70,8 @@ function warningOf(event: ClientEvent): string | undefined {
   switch (event.kind) {
     case 'gap': {
       const whose = event.conversation === '' ? '' : ` of ${sanitizeLine(event.conversation)}`;
-      return `${event.missing} missing${whose}: ${sentenceOfCode(event.code)}`;
+      const count = event.missing === 0 ? '' : `${event.missing} missing${whose}: `;
+      return `${count}${sentenceOfCode(event.code)}`;
     }
     case 'keyChanged':
       return `The identity of ${event.user} changed${event.verified ? ', whom you had verified' : ''}.`;

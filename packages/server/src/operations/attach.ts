@@ -65,7 +65,7 @@ export const attachConfirm = operation({
     if (state.kind !== 'attaching') throw new SecureChatError('NOT_AUTHENTICATED');
     if (request.storedUpTo > STORED_UP_TO_MAX) throw new SecureChatError('MALFORMED');
     const { store, links } = server;
-    const attached = await store.attach(state.device, request.storedUpTo, nowMs);
+    const attached = await store.attach(state.device, request.storedUpTo, nowMs, request.history);
     if (attached === undefined) throw new SecureChatError('DEVICE_REVOKED');
     const attachment = { account: state.account, device: state.device, generation: attached.generation };
     if (!links.attach(caller.link, attachment)) throw new SecureChatError('SESSION_REPLACED');
@@ -114,6 +114,7 @@ export const attachConfirm = operation({
           offlineDelivery,
           fileBytesMax: limits.fileBytesMax,
           vaultVersion: vault?.version ?? 0,
+          history: attached.history,
         },
       },
     };

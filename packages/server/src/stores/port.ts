@@ -115,6 +115,11 @@ export interface AttachedDevice {
   readonly mailboxNext: MailboxSeq;
   /** The highest submit number accepted from this device, 0 for none. */
   readonly submitNumberHighest: number;
+  /**
+   * Names the history that mailbox numbers belong to: drawn with the store, drawn again when a copy of it is put back.
+   * A driver without it cannot be restored unnoticed where devices come back late.
+   */
+  readonly history?: number;
 }
 
 /** A small versioned record. Values are opaque to the store (core/records.ts encodes them). */
@@ -180,8 +185,11 @@ export interface Store {
   fetch(device: DeviceId, after: number, rowsMax: number, bytesMax: number): Promise<readonly MailboxRow[]>;
   /** Deletes rows with seq <= upTo. Idempotent; an older generation than the stored is ignored. */
   ack(device: DeviceId, generation: number, upTo: number): Promise<void>;
-  /** Raises the generation; undefined for a device that is unknown or ended. Implies ack(storedUpTo). */
-  attach(device: DeviceId, storedUpTo: number, nowMs: number): Promise<AttachedDevice | undefined>;
+  /**
+   * Raises the generation; undefined for a device that is unknown or ended. Implies ack(storedUpTo), unless that is a
+   * number of another `history` (or one never reached): then nothing is deleted, and what waits is numbered on from it.
+   */
+  attach(device: DeviceId, storedUpTo: number, nowMs: number, history?: number): Promise<AttachedDevice | undefined>;
   /**
    * The connection of this generation is gone; without effect for an older one. Decides RECIPIENT_OFFLINE and forgets the
    * refused chain numbers of that attach. Not durable: after a restart nobody is attached.

@@ -215,6 +215,23 @@ export function holdsContract(name: string, open: OpenDriver): void {
     assert.equal(accepted(await at.store.submit(message(anna, group))).rows[0]?.seq, 100);
   });
 
+  test(`${name}: a cursor of another history acknowledges nothing, wherever it stands`, async () => {
+    const { place, anna, bert } = await pair();
+    await using at = place;
+    for (let count = 0; count < 9; count += 1) accepted(await at.store.submit(message(anna, group)));
+    const { history } = (await at.store.attach(bert.device, 0, NOW_MS)) ?? {};
+    assert.ok(history !== undefined && Number.isSafeInteger(history));
+    // A device that comes back late to a restored copy: by now its old numbers were given out again, to other rows.
+    const attached = await at.store.attach(bert.device, 6, NOW_MS, history + 1);
+    assert.deepEqual([attached?.mailboxNext, attached?.history], [16, history]);
+    assert.deepEqual(seqs(await all(at.store, bert, 6)), [7, 8, 9, 10, 11, 12, 13, 14, 15]);
+    // Its answer may be lost: the same again changes nothing.
+    assert.equal((await at.store.attach(bert.device, 6, NOW_MS, history + 1))?.mailboxNext, 16);
+    assert.equal((await all(at.store, bert, 6)).length, 9);
+    assert.equal((await at.store.attach(bert.device, 8, NOW_MS, history))?.mailboxNext, 16);
+    assert.deepEqual(seqs(await all(at.store, bert)), [9, 10, 11, 12, 13, 14, 15]);
+  });
+
   test(`${name}: fetch keeps its bounds, and gives at least one row`, async () => {
     const { place, anna, bert } = await pair();
     await using at = place;
@@ -715,7 +732,13 @@ async function playBoth(at: Place, run: string, steps: readonly Step[]): Promise
   const change = ({ account, sequence }: Role, add: DeviceId[], remove: DeviceId[]) =>
     both((store) => store.put([], { account, sequence, add, remove, cause: 'RECIPIENT_RESET' }));
   const attachBoth = async (actor: Actor, storedUpTo: number): Promise<void> => {
-    actor.generation = (await both((store) => store.attach(actor.device, storedUpTo, NOW_MS)))?.generation ?? 0;
+    // Every seventh cursor comes from a history that no store draws.
+    const foreign = storedUpTo % 7 === 6 ? 2 ** 47 : undefined;
+    const attached = await both(async (store) => {
+      const answer = await store.attach(actor.device, storedUpTo, NOW_MS, foreign);
+      return answer && { ...answer, history: 0 };
+    });
+    actor.generation = attached?.generation ?? 0;
   };
   const newDevice = (role: Role): Actor => {
     role.made += 1;

@@ -198,10 +198,16 @@ export class ModelStore implements Store {
     if (device?.generation === generation) device.rows = device.rows.filter((row) => row.seq > upTo);
   }
 
-  async attach(id: DeviceId, storedUpTo: number): Promise<AttachedDevice | undefined> {
+  /** The model has no history of its own: any that is named is another one. */
+  async attach(
+    id: DeviceId,
+    storedUpTo: number,
+    _nowMs: number,
+    history?: number,
+  ): Promise<AttachedDevice | undefined> {
     const device = this.#live(id);
     if (device === undefined) return undefined;
-    if (storedUpTo >= device.next) {
+    if (storedUpTo >= device.next || history !== undefined) {
       device.next = storedUpTo + 1;
       device.rows = device.rows.map((row) => ({ ...row, seq: device.next++ as MailboxSeq }));
     } else device.rows = device.rows.filter((row) => row.seq > storedUpTo);

@@ -30,19 +30,22 @@ interface Moment {
 export class Accounts {
   readonly #parts: AccountParts;
   readonly #forgetDedupe: StatementSync;
+  readonly #history: number;
 
   constructor(parts: AccountParts) {
     this.#parts = parts;
     this.#forgetDedupe = parts.db.prepare('DELETE FROM dedupe WHERE device = ?');
+    this.#history = Number(parts.db.prepare("SELECT value FROM fact WHERE name = 'history'").get()?.['value']);
   }
 
-  attach(id: DeviceId, storedUpTo: number): AttachedDevice | undefined {
+  attach(id: DeviceId, storedUpTo: number, history?: number): AttachedDevice | undefined {
     const { devices, mailboxes, attachments } = this.#parts;
     const device = devices.find(id);
     if (device === undefined || device.ended) return undefined;
     if (!Number.isSafeInteger(storedUpTo) || storedUpTo < 0 || storedUpTo > CURSOR_MAX)
       throw new StoreError('invalid', { retry: 'never', outcome: 'none' });
-    if (storedUpTo >= device.next) mailboxes.renumberAbove(device, storedUpTo);
+    const foreign = history !== undefined && history !== this.#history;
+    if (foreign || storedUpTo >= device.next) mailboxes.renumberAbove(device, storedUpTo);
     else mailboxes.ack(device, storedUpTo);
     device.generation += 1;
     devices.touch(device);
@@ -51,6 +54,7 @@ export class Accounts {
       generation: device.generation,
       mailboxNext: device.next as AttachedDevice['mailboxNext'],
       submitNumberHighest: device.submitHighest,
+      history: this.#history,
     };
   }
 

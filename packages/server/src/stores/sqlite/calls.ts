@@ -28,7 +28,7 @@ export interface Operations {
   };
   readonly ack: { readonly ask: readonly [device: DeviceId, generation: number, upTo: number]; readonly answer: true };
   readonly attach: {
-    readonly ask: readonly [device: DeviceId, storedUpTo: number];
+    readonly ask: readonly [device: DeviceId, storedUpTo: number, history: number | undefined];
     readonly answer: AttachedDevice | undefined;
   };
   readonly detach: { readonly ask: readonly [device: DeviceId, generation: number]; readonly answer: true };

@@ -142,8 +142,9 @@ export class Mailboxes {
   }
 
   /**
-   * The device has a cursor beyond what was ever given out: this database is an older copy of itself. What waits gets
-   * numbers above the cursor, so that none of it is taken for known; what comes twice the client shows once.
+   * The device has a cursor of another history, or one beyond what was ever given out: this database is an older copy of
+   * itself. What waits gets numbers above the cursor, so that none of it is taken for known; what comes twice the client
+   * shows once.
    */
   renumberAbove(device: Device, cursor: number): void {
     const offset = cursor + 1 - (device.next - device.rows);

@@ -94,7 +94,7 @@ export function createOperations(
       if (device?.generation === generation) mailboxes.ack(device, upTo);
       return true;
     },
-    attach: ([id, storedUpTo]) => accounts.attach(id, storedUpTo),
+    attach: ([id, storedUpTo, history]) => accounts.attach(id, storedUpTo, history),
     detach: ([id, generation]) => {
       attachments.detach(id, generation);
       return true;

@@ -7,7 +7,10 @@ import type { DatabaseSync } from 'node:sqlite';
 import { StoreError } from '../port.ts';
 
 /** 'SCht', so that `file` and we ourselves can tell this database from another one. */
-const APPLICATION_ID = 0x53436874;
+export const APPLICATION_ID = 0x53436874;
+
+/** A name for the history that mailbox numbers belong to; no secret. */
+export const RANDOM_HISTORY = 'abs(random() % 140737488355328)';
 
 const steps: readonly string[] = [
   // 1: the first schema
@@ -122,10 +125,12 @@ const steps: readonly string[] = [
   ) STRICT;
   CREATE INDEX record_expires ON record (expires_ms) WHERE expires_ms IS NOT NULL;
   `,
+  // 2: a name for the history that mailbox numbers belong to, below 2^47; put-back.ts draws another
+  `INSERT INTO fact VALUES ('history', ${RANDOM_HISTORY});`,
 ];
 
 /** The schema that this program writes. */
-const SCHEMA_VERSION = steps.length;
+export const SCHEMA_VERSION: number = steps.length;
 
 /**
  * Brings a database to `SCHEMA_VERSION`, each step in a transaction of its own. Throws StoreError 'schema-newer' for one

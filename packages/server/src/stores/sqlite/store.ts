@@ -105,7 +105,11 @@ class SqliteStore implements Store {
   #settleOpened: { resolve(): void; reject(error: StoreError): void } | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(worker: WriterChannel, clock: Clock, { limits, onFatal }: Pick<SqliteStoreOptions, 'limits' | 'onFatal'>) {
+  constructor(
+    worker: WriterChannel,
+    clock: Clock,
+    { limits, onFatal }: Pick<SqliteStoreOptions, 'limits' | 'onFatal'>,
+  ) {
     this.#worker = worker;
     this.#clock = clock;
     this.#onFatal = onFatal;
@@ -132,8 +136,8 @@ class SqliteStore implements Store {
     await this.#ask('ack', [device, generation, upTo]);
   }
 
-  attach(device: DeviceId, storedUpTo: number, _nowMs: number): Promise<AttachedDevice | undefined> {
-    return this.#ask('attach', [device, storedUpTo]);
+  attach(device: DeviceId, storedUpTo: number, _nowMs: number, history?: number): Promise<AttachedDevice | undefined> {
+    return this.#ask('attach', [device, storedUpTo, history]);
   }
 
   async detach(device: DeviceId, generation: number): Promise<void> {

@@ -187,6 +187,8 @@ export interface AttachConfirm {
   storedUpTo: number;
   /** highest submit number this device ever used */
   submitNumberHighest: number;
+  /** the history whose numbers stored_up_to is one of, as the server named it */
+  history?: number | undefined;
 }
 
 export interface Attached {
@@ -208,6 +210,8 @@ export interface Attached {
   offlineDelivery: string;
   fileBytesMax: number;
   vaultVersion: number;
+  /** below 2^47; another one after a restore: numbers of the one before mean nothing in it */
+  history?: number | undefined;
 }
 
 export interface Detach {
@@ -2035,7 +2039,7 @@ export const AttachSealed: MessageFns<AttachSealed> = {
 };
 
 function createBaseAttachConfirm(): AttachConfirm {
-  return { storedUpTo: 0, submitNumberHighest: 0 };
+  return { storedUpTo: 0, submitNumberHighest: 0, history: undefined };
 }
 
 export const AttachConfirm: MessageFns<AttachConfirm> = {
@@ -2045,6 +2049,9 @@ export const AttachConfirm: MessageFns<AttachConfirm> = {
     }
     if (message.submitNumberHighest !== 0) {
       writer.uint32(16).uint64(message.submitNumberHighest);
+    }
+    if (message.history !== undefined) {
+      writer.uint32(24).uint64(message.history);
     }
     return writer;
   },
@@ -2078,6 +2085,14 @@ export const AttachConfirm: MessageFns<AttachConfirm> = {
             message.submitNumberHighest = longToNumber(reader.uint64());
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.history = longToNumber(reader.uint64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2109,6 +2124,7 @@ function createBaseAttached(): Attached {
     offlineDelivery: "",
     fileBytesMax: 0,
     vaultVersion: 0,
+    history: undefined,
   };
 }
 
@@ -2161,6 +2177,9 @@ export const Attached: MessageFns<Attached> = {
     }
     if (message.vaultVersion !== 0) {
       writer.uint32(128).uint64(message.vaultVersion);
+    }
+    if (message.history !== undefined) {
+      writer.uint32(136).uint64(message.history);
     }
     return writer;
   },
@@ -2304,6 +2323,14 @@ export const Attached: MessageFns<Attached> = {
             }
 
             message.vaultVersion = longToNumber(reader.uint64());
+            continue;
+          }
+          case 17: {
+            if (tag !== 136) {
+              break;
+            }
+
+            message.history = longToNumber(reader.uint64());
             continue;
           }
         }
