@@ -296,9 +296,10 @@ class SecureChatClient implements Client {
     const { engine } = this.#account();
     this.#link();
     this.#options.onProgress?.('keys', undefined);
-    const { fingerprint } = await resetIdentity(engine, this.#options.rsaBits ?? 3072);
-    await engine.changeOver();
-    return { fingerprint };
+    const reset = await startReset(engine, this.#options.rsaBits ?? 3072);
+    if (reset.kind === 'done') await engine.changeOver();
+    else if (!(await engine.resetHappened())) throw reset.error;
+    return { fingerprint: (await engine.people.me()).person.account.identity.fingerprint };
   }
 
   async invite(
@@ -519,6 +520,20 @@ class SecureChatClient implements Client {
 
   #pin(): Fingerprint | undefined {
     return pinOf(this.#at.profileDirectory, this.#at.address).fingerprint;
+  }
+}
+
+/** `open`: the answer was lost; the next attach tells whether the server has the new keys. */
+async function startReset(
+  engine: Engine,
+  bits: number,
+): Promise<{ readonly kind: 'done' } | { readonly kind: 'open'; readonly error: unknown }> {
+  try {
+    await resetIdentity(engine, bits);
+    return { kind: 'done' };
+  } catch (error) {
+    if (engine.ledger.successor === undefined) throw error;
+    return { kind: 'open', error };
   }
 }
 

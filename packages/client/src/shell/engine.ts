@@ -30,7 +30,7 @@ import {
 import { replenish } from './key-packages.ts';
 import type { Ledger } from './ledger.ts';
 import type { Link, LinkEvents } from './link-port.ts';
-import { afterAttach, attachOver, becomeReachable } from './online.ts';
+import { afterAttach, attachOver, becomeReachable, watchPresence } from './online.ts';
 import type { Answer, OpenAccount } from './open-account.ts';
 import { failureOf } from './open-account.ts';
 import { replaceDevice } from './new-device.ts';
@@ -47,6 +47,8 @@ const STORE_RETRY_MS = 1_000;
 const READY_MS = 5_000;
 /** Between two look-ups of one person, or two refills, that the server asks for. */
 const CHORE_MS = 1_000;
+/** How long the caller of a reset waits for the connection that tells what became of it. */
+const RESET_MS = 20_000;
 /** setTimeout counts in 32 bits. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
 
@@ -126,6 +128,9 @@ export class Engine implements OpenAccount {
   }
   emit(event: ClientEvent): void {
     this.#options.emit(event);
+  }
+  contactAdded(): void {
+    if (this.#link !== undefined) this.#once('watch', () => watchPresence(this));
   }
   ended(): boolean {
     return this.#ended;
@@ -376,7 +381,7 @@ export class Engine implements OpenAccount {
    * This device's keys were replaced at the server by those of a reset: change over to them. Resolves with the code of
    * what keeps it from attaching, if anything does. Idempotent.
    */
-  changeOver(): Promise<Code | undefined> {
+  async changeOver(): Promise<Code | undefined> {
     this.#changing ??= (async () => {
       this.dispatch({ kind: 'stop' });
       await this.serial.idle();
@@ -384,9 +389,20 @@ export class Engine implements OpenAccount {
       if (successor !== undefined) await replaceDevice(this.ledger, successor);
       return this.#restart();
     })().finally(() => (this.#changing = undefined));
-    return this.#changing;
+    return await this.#changing;
   }
   #changing: Promise<Code | undefined> | undefined;
+
+  /** After a reset whose answer was lost: true once this device attached with the new keys, false if with the old ones. */
+  async resetHappened(): Promise<boolean> {
+    const device = this.ledger.successor?.device;
+    const end = this.nowMs() + RESET_MS;
+    while (this.ledger.successor !== undefined || this.#changing !== undefined) {
+      if (this.#ended || this.nowMs() > end) break;
+      await delay(100);
+    }
+    return device !== undefined && this.ledger.account.device === device;
+  }
 
   async #restart(): Promise<Code | undefined> {
     this.#firstTry = Promise.withResolvers();

@@ -1,3 +1,4 @@
+import { wipe } from '@securechat/crypto';
 import type { AccountRecord } from '../core/record-account.ts';
 import type { Ledger, LedgerChange } from './ledger.ts';
 
@@ -26,5 +27,7 @@ export async function replaceDevice(ledger: Ledger, account: AccountRecord): Pro
         : { put: 'outbox', value: { ...row, sealed: undefined } },
     );
   }
+  const { signing, sealing } = ledger.account;
   await ledger.commit(changes);
+  wipe(signing, sealing);
 }

@@ -4,20 +4,17 @@
  */
 import { generateRsa, systemEntropy } from '@securechat/crypto';
 import { replaceVaultIdentity } from '@securechat/e2ee';
-import type { Fingerprint } from '@securechat/wire';
 import { SecureChatError } from '@securechat/wire';
 import type { AccountRecord } from '../core/record-account.ts';
 import { certifyAccount, certifyDevice, createDeviceKeys } from './device-keys.ts';
 import type { OpenAccount } from './open-account.ts';
 import { linkOf } from './open-account.ts';
 
-export interface NewIdentity {
-  readonly fingerprint: Fingerprint;
-  readonly account: AccountRecord;
-}
-
-/** The server has it when this resolves; the caller changes over to `account`. RATE_LIMITED, CONNECTION_LOST … */
-export async function resetIdentity(account: OpenAccount, bits: number): Promise<NewIdentity> {
+/**
+ * The server has it when this resolves; the caller changes over to the ledger's successor. After a refusal (RATE_LIMITED …)
+ * there is none; after CONNECTION_LOST and the like there is, and the next attach decides.
+ */
+export async function resetIdentity(account: OpenAccount, bits: number): Promise<void> {
   const { ledger } = account;
   const link = linkOf(account);
   const [identity, keys] = await Promise.all([generateRsa('identity', bits), createDeviceKeys(bits, systemEntropy)]);
@@ -79,7 +76,6 @@ export async function resetIdentity(account: OpenAccount, bits: number): Promise
     if (!open) await ledger.commit([{ drop: 'successor' }]);
     throw error;
   }
-  return { fingerprint: identity.public.fingerprint, account: next };
 }
 
 const unknownOutcome: ReadonlySet<string> = new Set([

@@ -35,6 +35,8 @@ export interface OpenAccount {
   registration(): string;
   dispatch(event: Event): void;
   emit(event: ClientEvent): void;
+  /** Somebody new: their presence is of interest from now on. */
+  contactAdded(): void;
   /** What became of an item of the outbox, for whoever waits for it. */
   answer(order: number, answer: Answer): void;
   /** True from logout or close on: background work stops. */

@@ -137,6 +137,7 @@ export class People {
       contact,
       changes,
       after: () => {
+        if (verdict.kind === 'new') account.contactAdded();
         if (gone) this.#droppedMs.set(user, this.#nowMs());
         if (gone) account.dispatch({ kind: 'lineage', user, lineage: this.#ledger.conversation(user).lineage });
         if (verdict.kind === 'new-identity') {
