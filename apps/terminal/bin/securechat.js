@@ -31,6 +31,7 @@ else handOver();
 
 function run() {
   dieWithLauncher();
+  endWithNpm();
   const cache = cacheDirectory();
   if (cache !== undefined) {
     module.enableCompileCache(cache);
@@ -52,6 +53,31 @@ function dieWithLauncher() {
   if (!launched || !process.channel) return;
   process.once('disconnect', () => process.kill(process.pid, 'SIGKILL'));
   process.channel.unref();
+}
+
+/**
+ * npx passes no TERM on, and kill -9 on npm or npx reaches nobody else: started by one of them, this process ends when
+ * they are gone. A shell of theirs may stand in between, and outlives them.
+ */
+function endWithNpm() {
+  if (process.env.npm_command === undefined) return;
+  const before = ancestors();
+  const watch = setInterval(() => {
+    if (ancestors() === before) return;
+    clearInterval(watch);
+    process.kill(process.pid, 'SIGTERM');
+  }, 500);
+  watch.unref();
+}
+
+function ancestors() {
+  const parent = String(process.ppid);
+  try {
+    const [, name, grandparent] = /^\d+ \((.*)\) \S (\d+)/s.exec(readFileSync(`/proc/${parent}/stat`, 'latin1'));
+    return ['sh', 'dash', 'bash'].includes(name) ? `${parent} ${grandparent}` : parent;
+  } catch {
+    return parent; // no /proc here
+  }
 }
 
 function handOver() {

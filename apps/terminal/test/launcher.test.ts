@@ -144,6 +144,23 @@ test('kill -9 on the launcher takes the program with it', withoutOldNode, async 
   assert.equal(ended, true);
 });
 
+for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+  test(`${signal} on npx, which passes nothing on, takes the program with it`, async () => {
+    // `exec` keeps npm's own shape: npx, then a shell of it, then the program.
+    const child = spawn('npm', ['exec', '-c', `"${process.execPath}" "${launcher}" wait; true`], {
+      cwd: repository,
+      stdio: ['pipe', 'pipe', 'ignore'],
+      env: { ...process.env, SECURECHAT_HOME: join(folder, 'home') },
+    });
+    const pid = Number(await firstLine(child));
+    assert.notEqual(pid, child.pid);
+    child.kill(signal);
+    const ended = await Promise.race([once(child, 'close').then(() => true), sleep(5000, false, { ref: false })]);
+    if (!ended) process.kill(pid, 'SIGKILL');
+    assert.equal(ended, true);
+  });
+}
+
 test('kill -9 on the program is not taken for success', withoutOldNode, async () => {
   const child = start(oldNode ?? '', ['wait']);
   const pid = Number(await firstLine(child));
