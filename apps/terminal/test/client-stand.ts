@@ -1,20 +1,27 @@
-/** A real server and real clients in one process, for the tests of the client over both transports. */
-import { mkdtempSync, rmSync } from 'node:fs';
+/**
+ * A real server and real clients in one process, for the tests of the client over both transports. A peopled stand begins
+ * with a copy of a server's data and of the profiles of Alice and Bob, who are registered once for all of them.
+ */
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Client, ClientEvent, ClientOptions } from '@securechat/client';
+import type { Client, ClientEvent, ClientOptions, Registered } from '@securechat/client';
 import { connect } from '@securechat/client';
 import type { RunningServer, ServerConfig } from '@securechat/server';
 import { loadConfig, runServer } from '@securechat/server';
 
 export interface Stand {
   readonly folder: string;
-  server(): RunningServer;
+  /** Works for five registrations, two of them Alice's and Bob's in a peopled stand. */
+  readonly invite: string;
+  /** What registering Alice and Bob answered, in a peopled stand. */
+  readonly registered: Readonly<Record<'alice' | 'bob', Registered>>;
   /** `ws://…#sha256:…` and `tcp://…#sha256:…`. */
   address(transport: 'ws' | 'tcp'): string;
-  readonly invite: string;
-  /** A client with its own profile folder, named after it; events are collected from the start. */
+  /** A client on the profile folder of that name; events are collected from the start. */
   client(name: string, transport?: 'ws' | 'tcp', more?: Partial<ClientOptions>): Promise<Person>;
+  /** Alice over WebSocket and Bob over TCP, logged in, in a peopled stand. */
+  pair(): Promise<readonly [Person, Person]>;
   /** Stops the server, keeps its data, starts it again on the same ports. */
   restart(): Promise<void>;
   stop(): Promise<void>;
@@ -35,23 +42,62 @@ export interface Person {
   ): Promise<Extract<ClientEvent, { kind: K }>>;
 }
 
-export const PASSWORD = 'correct horse battery staple';
-const HEARD_MS = 15_000;
-
 /** `limits` as `--limit` takes them. */
 export type StandConfig = Partial<Omit<ServerConfig, 'limits'>> & { readonly limits?: readonly string[] };
 
-export async function openStand({ limits = [], ...config }: StandConfig = {}): Promise<Stand> {
+export const PASSWORD = 'correct horse battery staple';
+const HEARD_MS = 30_000;
+
+interface Template {
+  readonly folder: string;
+  readonly invite: string;
+  readonly registered: Stand['registered'];
+}
+let template: Promise<Template> | undefined;
+
+async function makeTemplate(): Promise<Template> {
+  const folder = mkdtempSync(join(tmpdir(), 'securechat-people-'));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  const stand = await standIn(folder, {}, undefined);
+  const register = async (name: string): Promise<Registered> => {
+    const { client } = await stand.client(name);
+    const made = await client.register({ username: name, password: PASSWORD, invite: stand.invite });
+    await client.close();
+    return made;
+  };
+  const [alice, bob] = await Promise.all([register('alice'), register('bob')]);
+  await stand.stop();
+  return { folder, invite: stand.invite, registered: { alice, bob } };
+}
+
+/** A server without accounts. */
+export async function openStand(config: StandConfig = {}): Promise<Stand> {
+  return standIn(mkdtempSync(join(tmpdir(), 'securechat-stand-')), config, undefined);
+}
+
+/** A server on which Alice and Bob are registered, with their profiles. */
+export async function openPeopledStand(config: StandConfig = {}): Promise<Stand> {
+  template ??= makeTemplate();
+  const made = await template;
   const folder = mkdtempSync(join(tmpdir(), 'securechat-pair-'));
-  const data = join(folder, 'server');
+  cpSync(made.folder, folder, { recursive: true });
+  return standIn(folder, config, made);
+}
+
+async function standIn(
+  folder: string,
+  { limits = [], ...config }: StandConfig,
+  made: Template | undefined,
+): Promise<Stand> {
   const base = loadConfig({
-    flags: { data, listen: '127.0.0.1:0', listenTcp: '127.0.0.1:0', limit: limits },
+    flags: { data: join(folder, 'server'), listen: '127.0.0.1:0', listenTcp: '127.0.0.1:0', limit: limits },
     env: {},
     home: folder,
   });
   let settings: ServerConfig = { ...base, rsaBits: 2048, logLevel: 'silent', ...config };
-  let running = await runServer(settings);
-  const { invite = '', fingerprint, http, tcp } = running.ready;
+  let running: RunningServer = await runServer(settings);
+  const { fingerprint, http, tcp } = running.ready;
+  const invite = made?.invite ?? running.ready.invite ?? '';
   const hosts = { ws: new URL(http).host, tcp: new URL(tcp).host };
   // The same ports after a restart.
   const place = (host: string) => ({ host: '127.0.0.1', port: Number(host.split(':')[1]) });
@@ -60,7 +106,10 @@ export async function openStand({ limits = [], ...config }: StandConfig = {}): P
   const stand: Stand = {
     folder,
     invite,
-    server: () => running,
+    get registered() {
+      if (made === undefined) throw new Error('nobody is registered yet');
+      return made.registered;
+    },
     address: (transport) => `${transport}://${hosts[transport]}#${fingerprint}`,
     async client(name, transport = 'ws', more = {}) {
       const downloads = join(folder, `${name}-downloads`);
@@ -73,6 +122,14 @@ export async function openStand({ limits = [], ...config }: StandConfig = {}): P
       });
       open.add(client);
       return listen(name, client, downloads);
+    },
+    async pair() {
+      const logIn = async (name: string, transport: 'ws' | 'tcp'): Promise<Person> => {
+        const person = await stand.client(name, transport);
+        await person.client.login({ username: name, password: PASSWORD });
+        return person;
+      };
+      return Promise.all([logIn('alice', 'ws'), logIn('bob', 'tcp')]);
     },
     async stop() {
       await running.close();
@@ -91,6 +148,13 @@ export async function openStand({ limits = [], ...config }: StandConfig = {}): P
     },
   };
   return stand;
+}
+
+/** Registers with the stand's invite. */
+export async function joining(stand: Stand, name: string, transport?: 'ws' | 'tcp'): Promise<Person> {
+  const person = await stand.client(name, transport);
+  await person.client.register({ username: name, password: PASSWORD, invite: stand.invite });
+  return person;
 }
 
 function listen(name: string, client: Client, downloads: string): Person {
@@ -130,11 +194,4 @@ function listen(name: string, client: Client, downloads: string): Person {
       });
     },
   };
-}
-
-/** Registers with the stand's invite. */
-export async function joining(stand: Stand, name: string, transport?: 'ws' | 'tcp'): Promise<Person> {
-  const person = await stand.client(name, transport);
-  await person.client.register({ username: name, password: PASSWORD, invite: stand.invite });
-  return person;
 }
