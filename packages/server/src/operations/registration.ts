@@ -39,6 +39,9 @@ export const registerStart = operation({
   cost: 1,
   async load({ request, server, caller, nowMs }: Call<'registerStart'>) {
     const { config, store, work, rates } = server;
+    // It tells whether a name is taken, and an invite pays only when it is used: whoever asks for many names has to wait.
+    const spent = rates.logins.spend(addressKey(caller.address));
+    if (spent.kind === 'refused') throw new SecureChatError('RATE_LIMITED', { retryAfterMs: spent.retryAfterMs });
     const inviteGiven = request.invite !== '';
     const bytes = inviteBytes(request.invite);
     const inviteKey = bytes === undefined ? undefined : toBase64url(sha256(bytes));

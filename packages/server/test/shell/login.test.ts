@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { client as opaque } from '@serenity-kit/opaque';
-import { adminDisable, adminEnable } from '@securechat/server';
+import { adminDisable, adminEnable, adminInvite } from '@securechat/server';
 import { SecureChatError } from '@securechat/wire';
 import type { Person } from '../people.ts';
 import type { Stand } from '../stand.ts';
@@ -76,6 +76,26 @@ test('loginsPerAddressBurst logins may start from one address, one more has to w
   await assert.rejects(client.request('loginStart', { username: 'last', opaque: ke1() }), coded('RATE_LIMITED'));
   nowMs += 1000;
   await client.ask('loginStart', { username: 'last', opaque: ke1() }, 'loginStart');
+  nowMs += 3_600_000;
+  client.close();
+});
+
+test('asking whether names are taken counts like a login: a valid invite is no licence to enumerate', async () => {
+  nowMs += 3_600_000;
+  const client = await stand.connect();
+  const { code } = await adminInvite(stand.data);
+  const { registrationRequest } = opaque.startRegistration({ password: 'x' });
+  const ask = (username: string) =>
+    client.request('registerStart', {
+      username,
+      opaque: registrationRequest,
+      invite: code,
+      challenge: new Uint8Array(0),
+      powNonce: new Uint8Array(0),
+    });
+  for (let count = 0; count < stand.config.limits.loginsPerAddressBurst; count += 1)
+    await assert.rejects(ask('anna'), coded('NAME_TAKEN'));
+  await assert.rejects(ask('anna'), coded('RATE_LIMITED'));
   nowMs += 3_600_000;
   client.close();
 });
