@@ -112,7 +112,7 @@ test('a damaged record is an INTERNAL failure, not the fault of the person', asy
   await assert.rejects(opaque.startLogin({ userIdentifier: 'anna', record: 'xx', request }), hasCode('INTERNAL'));
 });
 
-test('steps wait up to the bound, one past it is BUSY, and the rest is served', async () => {
+test('opaqueQueuedMax steps wait, one past them is BUSY, and the rest is served', async () => {
   const small = openOpaque({ setup, queuedMax: 3, threads: 1 });
   const { registrationRequest: request } = client.startRegistration({ password: 'x' });
   // One runs, three wait.

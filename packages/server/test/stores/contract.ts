@@ -566,7 +566,7 @@ export function holdsContract(name: string, open: OpenDriver): void {
     assert.deepEqual(await at.store.deleteAccount(bert.account, NOW_MS), []);
   });
 
-  test(`${name}: rows expire after 30 days of running, leave one tombstone, and their senders are told`, async () => {
+  test(`${name}: rows expire after mailboxDays (30) of running, leave one tombstone, and their senders are told`, async () => {
     const { place, anna, bert } = await pair();
     await using at = place;
     const pass = async (days: number): Promise<void> => {
