@@ -238,6 +238,35 @@ test('rows that no client writes are gaps and stop nothing', seconds(60), () =>
   }),
 );
 
+test('a row whose reading fails for a reason that passes is kept, and read at the next attach', seconds(30), () =>
+  on(async (play) => {
+    const { alice, bob } = play;
+    await talking(play);
+    const { people } = bob.engine;
+    const honest = people.bundle.bind(people);
+    people.bundle = () => Promise.reject(new SecureChatError('CERTIFICATE_REJECTED'));
+    await alice.sender.send('bob', 'second', {});
+    await until(
+      () => bob.engine.ledger.parked.size > 0,
+      () => 'parked',
+    );
+    people.bundle = () => Promise.reject(new TypeError('a bug'));
+    await alice.sender.send('bob', 'third', {});
+    await until(
+      () => bob.engine.ledger.parked.size > 1,
+      () => 'parked as well',
+    );
+    // Acknowledged, because it is on disk.
+    assert.equal(deviceOf(play, bob).rows.length, 0);
+    assert.deepEqual(bob.gaps, []);
+    people.bundle = honest;
+    await bob.crash();
+    await shows(bob, ['first', 'second', 'third']);
+    assert.equal(bob.engine.ledger.parked.size, 0);
+    assert.deepEqual(bob.gaps, []);
+  }),
+);
+
 test('more rows than the window allows end the connection, and the memory stays bounded', seconds(30), () =>
   on(async (play) => {
     const { alice, bob } = play;
