@@ -98,6 +98,11 @@ function unsealUseless(lane: Lane): readonly Item[] {
       return item;
     }
     if (sealed.kind !== 'message') return item;
+    if (sealed.state === 'answered') {
+      // Its acceptance may or may not be among the facts yet.
+      next = Math.max(next, sealed.chainNumber + 1);
+      return item;
+    }
     const inPlace = !broken && sealed.group === group?.group && sealed.chainNumber === next;
     next += 1;
     if (sealed.state !== 'refused' || (inPlace && sealed.epoch === group.epoch)) return item;

@@ -381,7 +381,7 @@ export class Engine implements OpenAccount {
    * This device's keys were replaced at the server by those of a reset: change over to them. Resolves with the code of
    * what keeps it from attaching, if anything does. Idempotent.
    */
-  async changeOver(): Promise<Code | undefined> {
+  changeOver(): Promise<Code | undefined> {
     this.#changing ??= (async () => {
       this.dispatch({ kind: 'stop' });
       await this.serial.idle();
@@ -389,7 +389,7 @@ export class Engine implements OpenAccount {
       if (successor !== undefined) await replaceDevice(this.ledger, successor);
       return this.#restart();
     })().finally(() => (this.#changing = undefined));
-    return await this.#changing;
+    return this.#changing;
   }
   #changing: Promise<Code | undefined> | undefined;
 
