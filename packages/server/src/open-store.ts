@@ -20,7 +20,11 @@ export async function openStore(options: SqliteStoreOptions): Promise<Store> {
   try {
     return await openSqliteStore(options);
   } catch (cause) {
-    if (!(cause instanceof StoreError)) throw cause;
-    throw new StartError(2, sentences[cause.code](options.directory), { cause });
+    throw startErrorOf(cause, options.directory);
   }
+}
+
+/** What the store refuses before the server is ready, as a sentence; anything else as it is. */
+export function startErrorOf(cause: unknown, folder: string): unknown {
+  return cause instanceof StoreError ? new StartError(2, sentences[cause.code](folder), { cause }) : cause;
 }

@@ -15,7 +15,7 @@ import { listen } from './listen.ts';
 import type { Log, LogSink } from './log.ts';
 import { createLog } from './log.ts';
 import { openOpaque, openOpaqueSetup } from './opaque/index.ts';
-import { openStore } from './open-store.ts';
+import { openStore, startErrorOf } from './open-store.ts';
 import { Acks } from './shell/acks.ts';
 import { Acquaintances } from './shell/acquaintances.ts';
 import { openAdminSocket } from './shell/admin-socket.ts';
@@ -86,7 +86,7 @@ export async function runServer(config: ServerConfig, surroundings: ServerSurrou
     return await start({ config, surroundings, log, undo, takeDown });
   } catch (error) {
     await takeDown();
-    throw error;
+    throw startErrorOf(error, config.data);
   }
 }
 
