@@ -27,7 +27,12 @@ const forbidden: Readonly<Record<string, Readonly<Record<string, readonly string
   server: { mls: [], e2ee: [] },
   terminal: {
     // The sub-command, and what runs a server beside clients: the demo and the tests between real parts.
-    server: ['apps/terminal/src/server-command.ts', 'apps/terminal/demo/', 'apps/terminal/test/'],
+    server: [
+      'apps/terminal/src/server-command.ts',
+      'apps/terminal/src/copy-command.ts',
+      'apps/terminal/demo/',
+      'apps/terminal/test/',
+    ],
   },
   web: { server: [] },
   bench: { server: [] },

@@ -97,6 +97,7 @@ export function commandTree(finish: Finish, server: typeof ServerModule | undefi
 
   addServer(program, finish, server);
   addAdmin(program, finish, server);
+  addCopies(program, finish);
 
   subcommand(program, 'completion', 'print the completion script of a shell', [
     'securechat completion bash > ~/.local/share/bash-completion/completions/securechat',
@@ -123,6 +124,10 @@ function addServer(program: Command, finish: Finish, server: typeof ServerModule
     'securechat server --limit messagesPerSecond=20',
   ]);
   for (const row of server?.serverFlags ?? []) command.addOption(optionOf(row));
+  command.addHelpText(
+    'after',
+    '\nOn a terminal only warnings and errors are logged, unless --log-level says otherwise.',
+  );
   command
     .option('--config <FILE>', 'JSON file with the same settings (SECURECHAT_CONFIG)')
     .option('--check-config', 'read the configuration, say whether it is valid, and end')
@@ -157,6 +162,40 @@ function addAdmin(program: Command, finish: Finish, server: typeof ServerModule 
       finish(await server.runAdminCommand(command.name(), command.args, command.opts<Flags>(), process.env, homedir()));
     });
   }
+}
+
+function addCopies(program: Command, finish: Finish): void {
+  const data = (): Option => new Option('--data <DIR>', 'data folder of the server (SECURECHAT_DATA)');
+  const profile = (): Option => new Option('--profile <NAME>', 'a local profile instead of a server').conflicts('data');
+  subcommand(
+    program,
+    'backup <folder>',
+    'copy the server of this machine, running or not, or a profile, into a new folder',
+    [
+      'securechat backup /mnt/backups/monday',
+      'securechat backup --verify /mnt/backups/monday',
+      'securechat backup --profile default /mnt/backups/me',
+    ],
+  )
+    .addOption(data())
+    .addOption(profile())
+    .option('--verify', 'read an existing backup and say whether it can be put back')
+    .option('--json', 'as JSON')
+    .action(async (folder: string, flags: Flags) => {
+      const { runBackup } = await import('./copy-command.ts');
+      finish(await runBackup(folder, flags, process.env, homedir()));
+    });
+  subcommand(program, 'restore <folder>', 'put a backup back, into a folder that is new or empty', [
+    'securechat restore /mnt/backups/monday --data /srv/securechat',
+    'securechat restore /mnt/backups/me --profile default',
+  ])
+    .addOption(data())
+    .addOption(profile())
+    .option('--json', 'as JSON')
+    .action(async (folder: string, flags: Flags) => {
+      const { runRestore } = await import('./copy-command.ts');
+      finish(await runRestore(folder, flags, process.env, homedir()));
+    });
 }
 
 /** A sub-command as all of ours are: examples first, its version, errors by exception. */

@@ -18,3 +18,5 @@ export { codes, formatServerAddress, isCode, parseServerAddress, SecureChatError
 export type { Code, Fingerprint, ServerAddress } from '@securechat/wire';
 export { connect } from './connect.ts';
 export { forwardToHolder } from './forward.ts';
+export { backUpProfile, restoreProfile, verifyProfile } from './profile-backup.ts';
+export type { ProfileCopy } from './profile-backup.ts';

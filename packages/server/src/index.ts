@@ -1,5 +1,7 @@
 export { adminDisable, adminEnable, adminInvite, adminUsers, inviteLink } from './admin.ts';
 export type { AdminInvite, AdminUser } from './admin.ts';
+export { makeBackup, restoreBackup, verifyBackup } from './backup.ts';
+export type { BackupReport } from './backup.ts';
 export { loadConfig } from './config.ts';
 export type { ConfigSources, GivenFlags, ServerConfig } from './config.ts';
 export { configRows, limitRows, logLevels } from './config-rows.ts';

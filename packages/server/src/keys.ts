@@ -24,6 +24,7 @@ export const SLOT_KEY_BYTES = 32;
 /** The previous sealing key opens flights of clients that connected just before the change. */
 export const PREVIOUS_SEALING_MS = 10 * 60_000;
 /** A certificate is replaced when less than this is left of its 45 days. */
+const DAY_MS = 86_400_000;
 const RENEW_BEFORE_MS = SERVER_SEALING_MS_MAX / 3;
 
 export interface SealingKey {
@@ -60,7 +61,7 @@ export async function openKeys(options: KeyOptions): Promise<ServerKeys> {
   const slotKey = slotKeyOf(join(folder, dataFiles.slot), options.entropy);
   const sealingPath = join(folder, dataFiles.sealing);
   let sealing = await readSealing(sealingPath, identity, options.nowMs);
-  sealing ??= await makeSealing({ path: sealingPath, identity, rsaBits, sequence: 1, nowMs: options.nowMs });
+  sealing ??= await makeSealing({ path: sealingPath, identity, rsaBits, sequenceBefore: 0, nowMs: options.nowMs });
   let previous: { readonly key: SealingKey; readonly untilMs: number } | undefined;
 
   const keys: ServerKeys = {
@@ -78,7 +79,7 @@ export async function openKeys(options: KeyOptions): Promise<ServerKeys> {
       if (previous !== undefined && nowMs >= previous.untilMs) previous = undefined;
       const old = current();
       if (old.notAfterMs - nowMs > RENEW_BEFORE_MS) return false;
-      sealing = await makeSealing({ path: sealingPath, identity, rsaBits, sequence: old.sequence + 1, nowMs });
+      sealing = await makeSealing({ path: sealingPath, identity, rsaBits, sequenceBefore: old.sequence, nowMs });
       previous = { key: old, untilMs: nowMs + PREVIOUS_SEALING_MS };
       return true;
     },
@@ -86,6 +87,12 @@ export async function openKeys(options: KeyOptions): Promise<ServerKeys> {
   const current = (): SealingKey => sealing as SealingKey;
   await keys.renew(options.nowMs);
   return keys;
+}
+
+/** What the keys in a folder are, without making any. StartError for one that is not there or cannot be used. */
+export function inspectKeys(folder: string): { readonly fingerprint: Fingerprint } {
+  readSlotKey(join(folder, dataFiles.slot)).fill(0);
+  return { fingerprint: readRsa(join(folder, dataFiles.identity), 'identity').public.fingerprint };
 }
 
 async function identityOf(path: string, bits: number): Promise<RsaPrivate<'identity'>> {
@@ -101,6 +108,10 @@ function slotKeyOf(path: string, entropy: Entropy): Uint8Array {
     writeKeyFile(path, `${Buffer.from(key).toString('base64url')}\n`);
     return key;
   }
+  return readSlotKey(path);
+}
+
+function readSlotKey(path: string): Uint8Array {
   const key = new Uint8Array(Buffer.from(readKeyFile(path).trim(), 'base64url'));
   if (key.length !== SLOT_KEY_BYTES) throw unusable(path);
   return key;
@@ -146,10 +157,12 @@ async function makeSealing(input: {
   readonly path: string;
   readonly identity: RsaPrivate<'identity'>;
   readonly rsaBits: number;
-  readonly sequence: number;
+  readonly sequenceBefore: number;
   readonly nowMs: number;
 }): Promise<SealingKey> {
-  const { identity, sequence, nowMs } = input;
+  const { identity, nowMs } = input;
+  // The day, so that a key made where the one before is lost is above all that clients have seen.
+  const sequence = Math.max(input.sequenceBefore + 1, Math.floor(nowMs / DAY_MS));
   const key = await generateRsa('sealing', input.rsaBits);
   const certificate = await signServerSealing(identity, { sealing: key.public, sequence, nowMs });
   writeKeyFile(input.path, `${pemOf(key)}certificate: ${certificate}\n`);
@@ -179,6 +192,7 @@ function pemOf(key: RsaPrivate<RsaPurpose>): string {
 
 /** One sentence when it cannot be read, or could be read by others. */
 export function readKeyFile(path: string): string {
+  if (!existsSync(path)) throw new StartError(2, `The key file ${path} is missing.`);
   refuseOthers(path, 'key file');
   try {
     return readFileSync(path, 'utf8');

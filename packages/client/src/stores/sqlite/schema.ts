@@ -6,7 +6,7 @@ import { SecureChatError } from '@securechat/wire';
 import type { DatabaseSync } from './database.ts';
 
 /** 'ScS1': tells a SecureChat store from any other SQLite file. */
-const APPLICATION_ID = 0x53635331;
+export const APPLICATION_ID = 0x53635331;
 
 const steps: readonly string[] = [
   `CREATE TABLE record (
@@ -24,7 +24,7 @@ const steps: readonly string[] = [
    CREATE INDEX message_conversation ON message (conversation, position);`,
 ];
 
-const SCHEMA_VERSION = steps.length;
+export const SCHEMA_VERSION: number = steps.length;
 
 /** Brings the file to this program's schema in one transaction. SCHEMA_NEWER, PROFILE_DAMAGED (not a store of ours). */
 export function migrate(database: DatabaseSync): void {

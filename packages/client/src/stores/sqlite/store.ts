@@ -24,8 +24,7 @@ import { makePrivateFolder, syncFolder } from './private-file.ts';
 import type { Place } from './record-cipher.ts';
 import { proofKeyOf, RecordCipher, STORE_KEY_BYTES } from './record-cipher.ts';
 import { isEmptyStore, migrate } from './schema.ts';
-
-const STORE_FILE = 'store.db';
+import { STORE_FILE } from './store-file.ts';
 
 /** Numbers are part of the format: they stay. 0 is the store's own. */
 const kinds: Readonly<Record<Collection, number>> = {
