@@ -36,7 +36,7 @@ import { closeProfile, discardProfile, isRegistering } from './shell/open-profil
 import { isHalted } from './shell/people.ts';
 import { Sender, shown } from './shell/send.ts';
 import type { OpenedLink, ServerAt } from './shell/server-pin.ts';
-import { openPinned, remember } from './shell/server-pin.ts';
+import { isNews, openPinned, remember } from './shell/server-pin.ts';
 import type { SignInInput } from './shell/sign-in.ts';
 import { recoverInto, signIn } from './shell/sign-in.ts';
 import { signUp } from './shell/sign-up.ts';
@@ -398,8 +398,7 @@ class SecureChatClient implements Client {
         this.#options.onProgress?.('connecting', undefined);
         const link = await openPinned(this.#at, events, resumption);
         remember(this.#at, link.opened);
-        if (link.opened.firstContact)
-          this.#hub.emit({ kind: 'serverPinned', fingerprint: link.opened.pin.fingerprint });
+        if (isNews(link.opened)) this.#hub.emit({ kind: 'serverPinned', fingerprint: link.opened.pin.fingerprint });
         return link;
       },
       onEnded: () => {

@@ -40,6 +40,11 @@ export async function openPinned(
   );
 }
 
+/** Another key than before counts from here on, taken as shown or by rotation: always said to the person. */
+export function isNews({ firstContact, rotations }: LinkOpened): boolean {
+  return firstContact || rotations.length > 0;
+}
+
 /** What the connection showed is the pin from now on. */
 export function remember(at: ServerAt, opened: LinkOpened, opaqueKey?: string): void {
   const pin = { ...opened.pin, opaqueKey: opaqueKey ?? opened.pin.opaqueKey };

@@ -22,7 +22,7 @@ import { replaceDevice } from './new-device.ts';
 import type { OpenProfile } from './open-profile.ts';
 import { claimFolder, createProfile, unlockProfile } from './open-profile.ts';
 import type { OpenedLink, ServerAt } from './server-pin.ts';
-import { openPinned, remember } from './server-pin.ts';
+import { isNews, openPinned, remember } from './server-pin.ts';
 
 export interface SignInInput {
   readonly at: ServerAt;
@@ -130,7 +130,7 @@ async function recover(
 ): Promise<{ readonly account: AccountRecord; readonly recoveryEntropy: Uint8Array }> {
   const { done, exportKey, opaqueKey } = await link.login(username, password);
   wipe(exportKey);
-  if (opened.firstContact) input.onPinned(opened.pin.fingerprint);
+  if (isNews(opened)) input.onPinned(opened.pin.fingerprint);
   remember(input.at, opened, opaqueKey);
   if (words === undefined || keys === undefined) throw new SecureChatError('RECOVERY_WORDS_REQUIRED');
   const recoveryEntropy = recoveryEntropyOf(words);

@@ -18,7 +18,7 @@ import { freshId } from './fresh-id.ts';
 import type { OpenProfile } from './open-profile.ts';
 import { claimFolder, closeProfile, createProfile, discardProfile, finishRegistering } from './open-profile.ts';
 import type { OpenedLink, ServerAt } from './server-pin.ts';
-import { openPinned, remember } from './server-pin.ts';
+import { isNews, openPinned, remember } from './server-pin.ts';
 
 export interface SignedUp {
   readonly profile: OpenProfile;
@@ -85,8 +85,8 @@ async function lookIn(input: SignUpInput): Promise<control.ChallengeAnswer> {
     if (opened.firstContact) {
       if (options.confirmServer !== undefined && !(await options.confirmServer(fingerprint)))
         throw new SecureChatError('SERVER_KEY_UNCONFIRMED');
-      input.onPinned(fingerprint);
     }
+    if (isNews(opened)) input.onPinned(fingerprint);
     remember(at, opened);
     return answer.value;
   } finally {
