@@ -1,5 +1,6 @@
 /** Attach and detach of devices; fencing of an older connection of the same device. */
 import { ed25519, importRsaPublic, wipe } from '@securechat/crypto';
+import type { Resumption } from '@securechat/session';
 import { attachTranscript, bindAttach, issueResumption, sealAttachSecret } from '@securechat/session';
 import type { AccountId, DeviceId } from '@securechat/wire';
 import { fromBase64url, idOf, SecureChatError, toBase64url } from '@securechat/wire';
@@ -8,8 +9,11 @@ import { accept, refuse } from '../core/decision.ts';
 import { encodeRecord } from '../core/records.ts';
 import type { Call, Reply } from '../shell/execute.ts';
 import { operation } from '../shell/execute.ts';
+import type { ResumedDevice } from '../shell/handshake.ts';
+import type { ServerParts } from '../shell/parts.ts';
 import { readRecord } from '../shell/records.ts';
 import { wrapSecret } from '../shell/wrapped-secret.ts';
+import type { RecordWrite } from '../stores/port.ts';
 
 const nothing = new Uint8Array(0);
 /** Far above any mailbox, far below where numbers lose precision. */
@@ -65,36 +69,36 @@ export const attachConfirm = operation({
     if (state.kind !== 'attaching') throw new SecureChatError('NOT_AUTHENTICATED');
     if (request.storedUpTo > STORED_UP_TO_MAX) throw new SecureChatError('MALFORMED');
     const { store, links } = server;
-    const attached = await store.attach(state.device, request.storedUpTo, nowMs, request.history);
+    const attaching = store.attach(state.device, request.storedUpTo, nowMs, request.history);
+    // In one commit with the attach. Should the attach be refused, nobody learns its secret, and it does not hold.
+    const resumption = newResumption(server, state, nowMs);
+    const storing = store.put([resumption.write]);
+    storing.catch(() => undefined); // awaited below, where a failure finds the device among the links
+    const attached = await attaching;
     if (attached === undefined) throw new SecureChatError('DEVICE_REVOKED');
     const attachment = { account: state.account, device: state.device, generation: attached.generation };
     if (!links.attach(caller.link, attachment)) throw new SecureChatError('SESSION_REPLACED');
     // Read after the device is among the links: whoever ends it now finds it there.
-    const [record, vault, stock] = await Promise.all([
+    const [record, vault, stock, { ok }] = await Promise.all([
       readRecord(store, 'account', state.account),
       store.get('vault', [state.account]),
       store.keyPackageStock(state.device),
+      storing,
     ]);
-    return { attachment, attached, record: record?.value, vault: vault.get(state.account), stock };
+    if (!ok) throw new SecureChatError('INTERNAL');
+    return { attachment, attached, resumption, record: record?.value, vault: vault.get(state.account), stock };
   },
-  decide({ server, nowMs }, { attachment, record }) {
-    const { account, device } = attachment;
+  decide(_call, { attachment, record }) {
+    const { device } = attachment;
     if (record === undefined || !record.devices.some((listed) => listed.device === device))
       return refuse('DEVICE_REVOKED');
-    if (record.disabled) return refuse('ACCOUNT_DISABLED');
-    const fresh = issueResumption(server.entropy);
-    const expiresMs = nowMs + server.config.limits.resumptionMs;
-    const key = toBase64url(fresh.handle);
-    const place = { handle: key, account, device };
-    const secret = wrapSecret(server.keys.resumptionKey, fresh.secret, place, server.entropy);
-    const value = encodeRecord('resumption', { account, device, secret, expiresMs });
-    return accept({ record, fresh, expiresMs, key }, [{ space: 'resumption', key, ifVersion: 0, value, expiresMs }]);
+    return record.disabled ? refuse('ACCOUNT_DISABLED') : accept({ record });
   },
-  apply({ server, nowMs }, { record, fresh, expiresMs, key }, { attachment, attached, vault, stock }): Reply {
+  apply({ server, nowMs }, { record }, { attachment, attached, resumption, vault, stock }): Reply {
     const { limits, registration, offlineDelivery } = server.config;
     return {
       kind: 'answer',
-      next: { kind: 'attached', ...attachment, resumption: key },
+      next: { kind: 'attached', ...attachment, resumption: resumption.write.key },
       body: {
         $case: 'attachConfirm',
         value: {
@@ -103,9 +107,9 @@ export const attachConfirm = operation({
           submitNumberHighest: attached.submitNumberHighest,
           creditRows: limits.submitsInFlightMax,
           creditBytes: limits.submitBytesInFlightMax,
-          resumptionHandle: fresh.handle,
-          resumptionSecret: fresh.secret,
-          resumptionExpiresMs: expiresMs,
+          resumptionHandle: resumption.fresh.handle,
+          resumptionSecret: resumption.fresh.secret,
+          resumptionExpiresMs: resumption.write.expiresMs,
           keyPackagesLeft: stock.oneTime,
           lastResortStored: stock.lastResort,
           listVersion: record.listVersion,
@@ -120,6 +124,19 @@ export const attachConfirm = operation({
     };
   },
 });
+
+function newResumption(
+  { entropy, config, keys }: ServerParts,
+  { account, device }: ResumedDevice,
+  nowMs: number,
+): { readonly fresh: Resumption; readonly write: RecordWrite & { readonly expiresMs: number } } {
+  const fresh = issueResumption(entropy);
+  const expiresMs = nowMs + config.limits.resumptionMs;
+  const key = toBase64url(fresh.handle);
+  const secret = wrapSecret(keys.resumptionKey, fresh.secret, { handle: key, account, device }, entropy);
+  const value = encodeRecord('resumption', { account, device, secret, expiresMs });
+  return { fresh, write: { space: 'resumption', key, ifVersion: 0, value, expiresMs } };
+}
 
 export const detach = operation({
   when: 'attached',

@@ -39,6 +39,9 @@ interface TakenResumption extends ResumedDevice {
 
 const refused: HandshakeStep = { kind: 'refused' };
 
+/** Written once, at attach. */
+const RESUMPTION_VERSION = 1;
+
 export class Handshake {
   readonly #server: ServerParts;
   readonly #transport: SessionTransport;
@@ -103,13 +106,17 @@ export class Handshake {
     return { kind: 'established', reply: result.reply, session: result.session, resumed: { account, device } };
   }
 
-  /** Single use: the record is gone, durably, before its secret serves. */
+  /**
+   * Single use: the record is gone, durably, before its secret serves. Read and removed by two calls that share one
+   * commit; of two connections with the same handle one removal fails.
+   */
   async #takeResumption(key: string): Promise<TakenResumption | undefined> {
     const { store, clock, keys } = this.#server;
-    const found = await readRecord(store, 'resumption', key);
-    if (found === undefined) return undefined;
-    const taken = await store.put([{ space: 'resumption', key, ifVersion: found.version, value: null }]);
-    if (!taken.ok) return undefined;
+    const [found, taken] = await Promise.all([
+      readRecord(store, 'resumption', key),
+      store.put([{ space: 'resumption', key, ifVersion: RESUMPTION_VERSION, value: null }]),
+    ]);
+    if (found === undefined || !taken.ok) return undefined;
     const account = (await readRecord(store, 'account', found.value.account))?.value;
     if (!resumptionHolds(found.value, account, clock.wallMs())) return undefined;
     const { account: id, device } = found.value;
