@@ -13,7 +13,7 @@ import { forgetPastEpochs } from '../src/group/merge.ts';
 import { replay, openJournal } from '../src/group/journal.ts';
 import { nodeProvider } from '../src/crypto/node-provider.ts';
 import type { Advanced, GroupState } from '../src/group/state.ts';
-import { onlyIn, secretsOf } from '../src/group/state.ts';
+import { onlyIn, secretsOf, secretsOfDropped } from '../src/group/state.ts';
 import { groupOf, judge, refuses, suites } from './client.ts';
 import { seeded } from './entropy.ts';
 import { toHex } from './vectors.ts';
@@ -97,6 +97,20 @@ for (const suite of suites) {
     );
   });
 }
+
+test('a commit that lost its race leaves nothing behind, and the state is whole', () => {
+  const [alice, bob] = groupOf(['alice', 'bob'], seeded('dropped'));
+  assert.ok(alice && bob);
+  const { pending } = alice.prepare();
+  const { commit } = bob.commit();
+  const before = values(alice.state);
+  wipeAll(secretsOfDropped(alice.state, pending.epoch));
+  assert.deepEqual(values(alice.state), before);
+  for (const secret of Object.values<Uint8Array>({ ...pending.epoch.secrets }))
+    assert.ok(secret.every((byte) => byte === 0));
+  alice.follow(commit);
+  assert.equal(alice.authenticator, bob.authenticator);
+});
 
 test('a refused message changes nothing, and no input is changed by any step', () => {
   const [alice, bob] = groupOf(['alice', 'bob'], seeded('unchanged'));

@@ -42,10 +42,11 @@ export function dhkemX25519(provider: CryptoProvider): Kem {
     },
     encapsulate(publicKey, entropy) {
       const ephemeral = entropy(KEY_BYTES);
-      const output = x25519.publicOf(ephemeral);
-      const dh = x25519.shared(ephemeral, publicKey);
+      const exchanged = x25519.exchange(ephemeral, publicKey);
       ephemeral.fill(0);
-      return dh === undefined ? undefined : { secret: sharedSecret(dh, output, publicKey), output };
+      if (exchanged === undefined) return undefined;
+      const { share: output, shared } = exchanged;
+      return { secret: sharedSecret(shared, output, publicKey), output };
     },
     decapsulate({ privateKey, publicKey }, output) {
       const dh = x25519.shared(privateKey, output);

@@ -4,6 +4,7 @@ import {
   createCipheriv,
   createDecipheriv,
   createHash,
+  createHmac,
   createPrivateKey,
   createPublicKey,
   decapsulate,
@@ -13,7 +14,7 @@ import {
   sign,
   verify,
 } from 'node:crypto';
-import type { AeadName, CryptoProvider, HashName } from './provider.ts';
+import type { AeadName, CryptoProvider } from './provider.ts';
 
 const TAG_BYTES = 16;
 const CURVE_KEY_BYTES = 32;
@@ -26,12 +27,10 @@ const ciphers = {
   chacha20poly1305: 'chacha20-poly1305',
 } as const satisfies Record<AeadName, string>;
 
-const blockBytes: Readonly<Record<HashName, number>> = { sha256: 64, sha512: 128 };
-
 export const nodeProvider: CryptoProvider = {
   name: 'node:crypto',
   hash: (name, data) => plain(hash(name, data, 'buffer')),
-  hmac,
+  hmac: (name, key, data) => plain(createHmac(name, key).update(data).digest()),
   seal(name, { key, nonce, aad, plaintext }) {
     // The casts choose among Node's overloads; all three ciphers take the options of an AEAD.
     const cipher = createCipheriv(ciphers[name] as 'aes-256-gcm', key, nonce, { authTagLength: TAG_BYTES });
@@ -59,7 +58,7 @@ export const nodeProvider: CryptoProvider = {
   },
   ed25519: {
     publicOf: (privateKey) => rawPublic(privateObject('ed25519', privateKey)),
-    sign: (privateKey, message) => plain(sign(null, message, privateObject('ed25519', privateKey))),
+    sign: (privateKey, message) => plain(sign(null, message, signingObject(privateKey))),
     verify(publicKey, message, signature) {
       const key = publicObject('ed25519', publicKey, CURVE_KEY_BYTES);
       return key !== undefined && verify(null, message, key, signature);
@@ -67,16 +66,11 @@ export const nodeProvider: CryptoProvider = {
   },
   x25519: {
     publicOf: (privateKey) => rawPublic(privateObject('x25519', privateKey)),
-    shared(privateKey, publicKey) {
-      const theirs = publicObject('x25519', publicKey, CURVE_KEY_BYTES);
-      if (theirs === undefined) return undefined;
-      try {
-        const secret = plain(diffieHellman({ privateKey: privateObject('x25519', privateKey), publicKey: theirs }));
-        return secret.some((byte) => byte !== 0) ? secret : undefined;
-      } catch {
-        // OpenSSL refuses points of small order itself.
-        return undefined;
-      }
+    shared: (privateKey, publicKey) => agree(privateObject('x25519', privateKey), publicKey),
+    exchange(privateKey, publicKey) {
+      const own = privateObject('x25519', privateKey);
+      const shared = agree(own, publicKey);
+      return shared && { share: rawPublic(own), shared };
     },
   },
   mlKem768: {
@@ -96,33 +90,42 @@ export const nodeProvider: CryptoProvider = {
   shake256: (data, length) => plain(createHash('shake256', { outputLength: length }).update(data).digest()),
 };
 
-/** RFC 2104 over one-shot hashing: for the short inputs of a key schedule half the time of a Hmac object. */
-function hmac(name: HashName, key: Uint8Array, data: Uint8Array): Uint8Array {
-  const block = blockBytes[name];
-  const short = key.length > block ? hash(name, key, 'buffer') : key;
-  const inner = new Uint8Array(block + data.length);
-  const outer = new Uint8Array(block + (name === 'sha256' ? 32 : 64));
-  inner.fill(0x36, 0, block);
-  outer.fill(0x5c, 0, block);
-  for (let i = 0; i < short.length; i++) {
-    const byte = short[i] ?? 0;
-    inner[i] = byte ^ 0x36;
-    outer[i] = byte ^ 0x5c;
+function agree(own: KeyObject, publicKey: Uint8Array): Uint8Array | undefined {
+  const theirs = publicObject('x25519', publicKey, CURVE_KEY_BYTES);
+  if (theirs === undefined) return undefined;
+  try {
+    const secret = plain(diffieHellman({ privateKey: own, publicKey: theirs }));
+    return secret.some((byte) => byte !== 0) ? secret : undefined;
+  } catch {
+    // OpenSSL refuses points of small order itself.
+    return undefined;
   }
-  inner.set(data, block);
-  const digest = hash(name, inner, 'buffer');
-  outer.set(digest, block);
-  const tag = plain(hash(name, outer, 'buffer'));
-  inner.fill(0);
-  outer.fill(0);
-  digest.fill(0);
-  return tag;
 }
 
 type KeyType = 'ed25519' | 'x25519' | 'ml-kem-768';
 
 function privateObject(asymmetricKeyType: 'ed25519' | 'x25519', privateKey: Uint8Array): KeyObject {
   return createPrivateKey({ key: viewOf(privateKey), format: 'raw-private', asymmetricKeyType });
+}
+
+interface SigningKey {
+  readonly key: KeyObject;
+  readonly fingerprint: string;
+}
+
+/**
+ * Importing a signing key costs as much as signing. The object goes with the byte string; where the bytes are others than
+ * they were, wiped or reused, it is not used.
+ */
+const signingKeys = new WeakMap<Uint8Array, SigningKey>();
+
+function signingObject(privateKey: Uint8Array): KeyObject {
+  const fingerprint = hash('sha256', privateKey, 'base64');
+  const known = signingKeys.get(privateKey);
+  if (known?.fingerprint === fingerprint) return known.key;
+  const key = privateObject('ed25519', privateKey);
+  signingKeys.set(privateKey, { key, fingerprint });
+  return key;
 }
 
 function mlKemPrivate(seed: Uint8Array): KeyObject {

@@ -1,6 +1,6 @@
 /**
  * The primitives this package stands on. A provider holds no state that matters: caches of public keys at most. Keys and
- * results are plain byte strings. A public key must not be changed after it was handed over.
+ * results are plain byte strings. A key must not be changed after it was handed over, other than wiped.
  */
 
 export type HashName = 'sha256' | 'sha512';
@@ -43,6 +43,8 @@ export interface CryptoProvider {
     publicOf(privateKey: Uint8Array): Uint8Array;
     /** Undefined for a key of a wrong size and for an all-zero result (RFC 7748 §6.1). */
     shared(privateKey: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined;
+    /** `publicOf` and `shared` of one private key, for the price of little more than one. */
+    exchange(privateKey: Uint8Array, publicKey: Uint8Array): Exchanged | undefined;
   };
   /** FIPS 203; the private key is the 64-byte seed d ‖ z. */
   readonly mlKem768: {
@@ -54,6 +56,11 @@ export interface CryptoProvider {
   };
   sha3(data: Uint8Array): Uint8Array;
   shake256(data: Uint8Array, length: number): Uint8Array;
+}
+
+export interface Exchanged {
+  readonly share: Uint8Array;
+  readonly shared: Uint8Array;
 }
 
 export interface Encapsulated {

@@ -56,13 +56,13 @@ export function xwing(provider: CryptoProvider): Kem {
       if (publicKey.length !== KEM_PUBLIC_BYTES + CURVE_BYTES) return undefined;
       const curveKey = publicKey.subarray(KEM_PUBLIC_BYTES);
       const ephemeral = entropy(CURVE_BYTES);
-      const share = x25519.publicOf(ephemeral);
-      const dh = x25519.shared(ephemeral, curveKey);
+      const exchanged = x25519.exchange(ephemeral, curveKey);
       ephemeral.fill(0);
-      if (dh === undefined) return undefined;
+      if (exchanged === undefined) return undefined;
+      const { share, shared } = exchanged;
       const kem = mlKem768.encapsulate(publicKey.subarray(0, KEM_PUBLIC_BYTES), entropy);
       if (kem === undefined) return undefined;
-      return { secret: combine(kem.secret, dh, share, curveKey), output: concat(kem.output, share) };
+      return { secret: combine(kem.secret, shared, share, curveKey), output: concat(kem.output, share) };
     },
     decapsulate({ privateKey, publicKey }, output) {
       if (output.length !== KEM_OUTPUT_BYTES + CURVE_BYTES) return undefined;

@@ -97,11 +97,15 @@ export function demandActive(state: GroupState): void {
   demand(state.status.kind === 'active', 'closed', state.status.kind);
 }
 
+function* secretsOfEpoch(epoch: Epoch): Generator<Uint8Array> {
+  yield* Object.values<Uint8Array>({ ...epoch.secrets });
+  yield* epoch.privateKeys.values();
+  yield* secretsOfTree(epoch.secretTree);
+}
+
 /** Every secret a state holds. */
 export function* secretsOf(state: GroupState): Generator<Uint8Array> {
-  yield* Object.values(state.secrets);
-  yield* state.privateKeys.values();
-  yield* secretsOfTree(state.secretTree);
+  yield* secretsOfEpoch(state);
   for (const { privateKey } of state.proposals.values()) if (privateKey !== undefined) yield privateKey;
   for (const past of state.past) {
     yield past.senderData;
@@ -114,6 +118,15 @@ export function* secretsOf(state: GroupState): Generator<Uint8Array> {
 export function onlyIn(before: GroupState, after: GroupState): readonly Uint8Array[] {
   const kept = new Set(secretsOf(after));
   return [...secretsOf(before)].filter((secret) => secret.length > 0 && !kept.has(secret));
+}
+
+/**
+ * The secrets of an epoch that is not entered: of a commit of ours that lost its race, of one of others that was refused.
+ * To be filled with zeros.
+ */
+export function secretsOfDropped(state: GroupState, epoch: Epoch): readonly Uint8Array[] {
+  const kept = new Set(secretsOf(state));
+  return [...secretsOfEpoch(epoch)].filter((secret) => !kept.has(secret));
 }
 
 export function resumptionSecretOf(state: GroupState, epoch: bigint): Uint8Array | undefined {
