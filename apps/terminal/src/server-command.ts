@@ -9,7 +9,7 @@ import {
   loadConfig,
   runServer,
 } from '@securechat/server';
-import type { Ready } from '@securechat/server';
+import type { Ready, ServerConfig } from '@securechat/server';
 import { exitCodes } from './exit-codes.ts';
 import { qrCode } from './qr-code.ts';
 import { programVersion } from './version.ts';
@@ -23,22 +23,29 @@ export const serverFlags = configRows;
 /** `securechat server`: runs until a signal, then drains and resolves with 0; a second signal ends at once. */
 export async function runServerCommand(given: Flags, env: Env, home: string): Promise<number> {
   const { config: configFile, checkConfig, ...flags } = given;
-  const config = loadConfig({
+  const loaded = loadConfig({
     flags,
     env,
     home,
     ...(typeof configFile === 'string' && { configFile }),
   });
+  const asked = [flags['logLevel'], env['SECURECHAT_LOG_LEVEL'], configFile, env['SECURECHAT_CONFIG']];
+  const config = process.stderr.isTTY && asked.every((one) => one === undefined) ? quietly(loaded) : loaded;
   if (checkConfig === true) {
     process.stdout.write('The configuration is valid.\n');
     return exitCodes.ok;
   }
-  const asked = askedToEnd();
+  const ending = askedToEnd();
   const server = await runServer(config);
   process.stdout.write(config.json ? readyLine(server.ready) : readyText(server.ready));
-  const stopped = await Promise.race([asked, server.stopped]);
+  const stopped = await Promise.race([ending, server.stopped]);
   await server.close();
   return stopped === 'failed' ? exitCodes.unexpected : exitCodes.ok;
+}
+
+/** Somebody watches: lines for machines only where something is wrong. */
+function quietly(config: ServerConfig): ServerConfig {
+  return { ...config, logLevel: 'warn' };
 }
 
 /** `--json`: exactly one line, with these names. */

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseServerAddress, SecureChatError } from '@securechat/client';
+import { parseInviteLink } from './invite-link.ts';
 import { readLastServer } from './last-server.ts';
 import { placesOf } from './places.ts';
 
@@ -27,8 +28,8 @@ export const settingRows = [
     value: 'ADDRESS',
     env: 'SECURECHAT_SERVER',
     help:
-      'ws://, wss://, tcp:// or tls:// host:port, with #sha256:… to insist on the server key (default the last one ' +
-      `of this profile, then ${DEFAULT_SERVER})`,
+      'ws://, wss://, tcp:// or tls:// host:port, with #sha256:… to insist on the server key, or an invite link ' +
+      `(default the last one of this profile, then ${DEFAULT_SERVER})`,
   },
   {
     name: 'profile',
@@ -110,6 +111,13 @@ export const settingRows = [
     help: 'auto, always or never (also NO_COLOR, FORCE_COLOR)',
     default: 'auto',
   },
+  {
+    name: 'bell',
+    flag: 'no-bell',
+    value: undefined,
+    env: 'SECURECHAT_BELL',
+    help: 'no sound when somebody writes; in the environment: false',
+  },
 ] as const satisfies readonly SettingRow[];
 
 type SettingName = (typeof settingRows)[number]['name'];
@@ -128,6 +136,7 @@ export interface Settings {
   readonly onlineOnly: boolean;
   readonly requireVerified: boolean;
   readonly color: 'auto' | 'always' | 'never';
+  readonly bell: boolean;
 }
 
 export interface SettingSources {
@@ -143,13 +152,16 @@ export function readSettings({ flags, env, home }: SettingSources): Settings {
   const value = (name: SettingName): string | undefined => {
     const row: SettingRow | undefined = settingRows.find((candidate) => candidate.name === name);
     const flag = flags[name];
-    if (flag !== undefined) return String(flag);
+    // A flag `--no-…` that was not given reads as true.
+    const absent = flag === undefined || (flag === true && row?.flag.startsWith('no-') === true);
+    if (!absent) return String(flag);
     const fromEnv = row?.env === undefined ? undefined : env[row.env];
     return (fromEnv === '' ? undefined : fromEnv) ?? fromFile.get(name) ?? row?.default;
   };
   const places = placesOf(env, home, value('profile') ?? 'default');
   const given = value('server');
-  const server = given ?? readLastServer(places.profileDirectory) ?? DEFAULT_SERVER;
+  const link = given === undefined ? undefined : parseInviteLink(given);
+  const server = link?.server ?? given ?? readLastServer(places.profileDirectory) ?? DEFAULT_SERVER;
   parseServerAddress(server);
   const downloads = value('downloads');
   const settings: Settings = {
@@ -159,12 +171,13 @@ export function readSettings({ flags, env, home }: SettingSources): Settings {
     user: value('user')?.replace(/^@/, ''),
     passwordFile: value('passwordFile'),
     passwordStdin: flags['passwordStdin'] === true,
-    invite: value('invite'),
+    invite: flags['invite'] === undefined ? (link?.invite ?? value('invite')) : value('invite'),
     rsaBits: rsaBits(value('rsaBits') ?? ''),
     tlsCa: readPem(value('tlsCa')),
     onlineOnly: onOff('online-only', value('onlineOnly')),
     requireVerified: onOff('require-verified', value('requireVerified')),
     color: colour(value('color') ?? ''),
+    bell: onOff('bell', value('bell') ?? 'true'),
   };
   if (settings.passwordStdin && settings.passwordFile !== undefined && flags['passwordFile'] !== undefined) {
     throw usage('Give the password once: --password-stdin or --password-file');

@@ -13,6 +13,7 @@ import type { Scripted } from './scripted-client.ts';
 
 const options: LineOptions = {
   drainMs: 200,
+  server: 'ws://127.0.0.1:4200',
   version: '0.1.0',
   home: '/people/alice',
   now: () => new Date('2026-11-22T12:00:00Z'),
@@ -366,7 +367,7 @@ test('help lists the commands of the original', async () => {
     assert.match(output, new RegExp(`^!${name}\\b`, 'm'));
   }
   assert.match(output, /^!file user path: /m);
-  assert.match(output, /Did you mean !file\?/);
+  assert.match(output, /Did you mean !help file\?/);
 });
 
 test('a password in the line is refused, and asked for instead', async () => {

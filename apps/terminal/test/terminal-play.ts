@@ -46,6 +46,8 @@ const screen = terminalScreen({
   input: process.stdin,
   output: process.stdout,
   colour: false,
+  bell: true,
+  title: true,
   complete: (before) =>
     complete(before, {
       commands: Object.keys(commands),
@@ -58,6 +60,7 @@ const screen = terminalScreen({
 process.on('exit', () => screen.close());
 const code = await runLineMode(scripted.client, screen, {
   drainMs: 100,
+  server: 'ws://127.0.0.1:4200',
   version: '0.1.0',
   home: process.env['HOME'] ?? '/',
   now: () => new Date(),

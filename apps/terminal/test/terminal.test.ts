@@ -127,7 +127,7 @@ test('several pasted lines are one message, after a question', needsTmux, () =>
     terminal.keys('Enter');
     await terminal.until(/Send 3 lines, \d+ B, to bob\? y\/n/);
     terminal.type('y\r');
-    await terminal.until(/@bob: one\n {2}two\n {2}three/);
+    await terminal.until(/@bob: one\n {12}two\n {12}three/);
   }),
 );
 
@@ -136,7 +136,7 @@ test('Alt+Enter breaks the line', needsTmux, () =>
     terminal.type('@bob echo a');
     terminal.keys('M-Enter');
     terminal.type('b\r');
-    await terminal.until(/@bob: a\n {2}b/);
+    await terminal.until(/@bob: a\n {12}b/);
   }),
 );
 
@@ -205,7 +205,7 @@ test('!edit opens the editor, sends what was saved, and leaves no file', needsTm
       terminal.type('!edit bob\r');
       await terminal.until(/Send 2 lines, \d+ B to bob\? y\/n/);
       terminal.type('y\r');
-      await terminal.until(/@bob: from the\n {2}editor/);
+      await terminal.until(/@bob: from the\n {12}editor/);
     },
     { env: { EDITOR: editor, VISUAL: '', XDG_RUNTIME_DIR: runtime } },
   );
@@ -241,6 +241,6 @@ test('a hostile message does nothing to the screen', needsTmux, () =>
     terminal.type('@bob hostile\r');
     const screen = await terminal.until(/@bob: gone$/m);
     assert.match(screen, /before ✓/);
-    assert.match(screen, /^ {2}@carol: not from carol$/m);
+    assert.match(screen, /^ {12}@carol: not from carol$/m);
   }),
 );

@@ -1,4 +1,7 @@
 import { SecureChatError } from '@securechat/client';
+import type { Code } from '@securechat/client';
+import { parseInviteLink } from '../invite-link.ts';
+import { asSecureChatError } from '../sentence.ts';
 import { parseAnswer } from './intent.ts';
 import type { Session } from './session.ts';
 
@@ -9,17 +12,18 @@ export async function register(session: Session, rest = ''): Promise<void> {
   const { client, screen } = session;
   if (/\s/.test(rest)) return session.warning(neverInLine);
   if (session.username !== undefined) return session.failure(new SecureChatError('ALREADY_LOGGED_IN'));
+  if (screen.interactive && !(await mayRegister(session))) return;
   const username = await askUsername(session, rest);
   if (username === undefined) return;
   const password = await askNewPassword(session);
   if (password === undefined) return;
   try {
-    let invite = session.options.invite;
+    let { invite } = session;
     if (invite === undefined && (await client.registration()) === 'invite') {
       invite = (await screen.ask('Invite: '))?.trim();
       if (invite === undefined || invite === '') return session.notice('Not registered.');
     }
-    const code = invite === undefined ? {} : { invite: inviteCode(invite) };
+    const code = invite === undefined ? {} : { invite: parseInviteLink(invite)?.invite ?? invite };
     await session.enter(async () => {
       const made = await client.register({ username, password, ...code });
       screen.setStatus(undefined);
@@ -30,7 +34,23 @@ export async function register(session: Session, rest = ''): Promise<void> {
     });
   } catch (error) {
     screen.setStatus(undefined);
+    if (refusesInvite.has(asSecureChatError(error).code)) session.invite = undefined;
     session.accountFailed(error);
+  }
+}
+
+/** The next `!register` asks for another one. */
+const refusesInvite: ReadonlySet<Code> = new Set(['INVITE_INVALID', 'INVITE_REQUIRED']);
+
+/** Nobody thinks of a password for a server that is not there, or takes nobody. */
+async function mayRegister(session: Session): Promise<boolean> {
+  try {
+    if ((await session.client.registration()) === 'closed') throw new SecureChatError('REGISTRATION_CLOSED');
+    return true;
+  } catch (error) {
+    session.screen.setStatus(undefined);
+    session.accountFailed(error);
+    return false;
   }
 }
 
@@ -71,8 +91,17 @@ export async function logout(session: Session): Promise<void> {
 export async function resetKeys(session: Session): Promise<void> {
   const sure = await confirmed(session, 'All contacts will see a new identity. Reset the keys? y/n ');
   if (!sure) return session.notice('Nothing was changed.');
-  const { fingerprint } = await session.client.resetKeys();
-  session.notice(`New keys. Your fingerprint: ${fingerprint}. Contacts are told.`);
+  session.reconnecting = true;
+  try {
+    const { fingerprint } = await session.client.resetKeys();
+    session.screen.setStatus(undefined);
+    session.notice(`New keys. Your fingerprint: ${fingerprint}. Contacts are told.`);
+  } catch (error) {
+    session.screen.setStatus(undefined);
+    session.reconnecting = false;
+    throw error;
+  }
+  if ((await session.client.status()).connection !== 'online') session.connectionLost();
 }
 
 export async function deleteAccount(session: Session): Promise<void> {
@@ -121,11 +150,6 @@ async function askNewPassword(session: Session): Promise<string | undefined> {
   if (again === password) return password;
   session.warning('The two passwords differ; nothing done.');
   return undefined;
-}
-
-/** People paste the whole link where the code is asked for. */
-function inviteCode(text: string): string {
-  return /[?&]invite=([^&#\s]+)/.exec(text)?.[1] ?? text;
 }
 
 function showRecoveryWords(session: Session, words: string): void {

@@ -5,7 +5,7 @@ import { exitCodeOf, exitCodeOfLogout, exitCodes } from '../exit-codes.ts';
 import { sanitizeLine } from '../sanitize.ts';
 import { sentenceOf, sentenceOfCode } from '../sentence.ts';
 import { offerLine } from './file-commands.ts';
-import { marks } from './message-commands.ts';
+import { marks } from './marks.ts';
 import type { Session } from './session.ts';
 
 type Event<K extends ClientEvent['kind']> = Extract<ClientEvent, { readonly kind: K }>;
@@ -18,12 +18,13 @@ export function showEvent(session: Session, event: ClientEvent): void {
 const handlers: { readonly [K in ClientEvent['kind']]: (session: Session, event: Event<K>) => void } = {
   message: (session, { message }) => {
     // Own messages of this session were printed when they were sent.
-    if (!message.own) session.showMessage(message);
+    if (!message.own && session.showMessage(message)) session.screen.alert();
   },
   state: showState,
   fileOffer: (session, { id, from, name, bytes }) => {
     const offer = { id, from, name: sanitizeLine(name), bytes };
     session.offers.push({ ...offer, shownAt: session.screen.print(offerLine(offer)) });
+    session.screen.alert();
   },
   fileProgress: showProgress,
   fileAnswered: (session, { id, user, name, accepted }) => {
@@ -38,7 +39,7 @@ const handlers: { readonly [K in ClientEvent['kind']]: (session: Session, event:
   fileReceived: (session, { id, from, path, sha256 }) => {
     endTransfer(session, id);
     session.notice(`Received from ${from}: ${sanitizeLine(path)}`);
-    if (session.screen.interactive) session.notice(session.screen.style.dim(`  sha256 ${sha256}`));
+    if (session.screen.interactive) session.notice(session.screen.style.dim(`sha256 ${sha256}`));
   },
   fileFailed: (session, { id, user, name, code }) => {
     endTransfer(session, id);
@@ -70,12 +71,24 @@ const handlers: { readonly [K in ClientEvent['kind']]: (session: Session, event:
     session.notice(`The key of this server is now remembered: ${fingerprint}. Another one will be refused.`),
 };
 
-function showState(session: Session, { id, conversation, state, code }: Event<'state'>): void {
+export function showState(session: Session, event: Event<'state'>): void {
+  const { id, conversation, state, code } = event;
   const known = session.sent.get(id);
-  if (state !== 'queued') session.unaccepted.delete(id);
+  const user = known?.user ?? conversation.replace(/^@/, '');
+  if (state === 'failed') {
+    const { sending, refused } = session;
+    const its = known === undefined ? sending?.user === user : sending?.id === id;
+    if (sending !== undefined && its) return void sending.failures.push(event);
+    if (known === undefined && refused?.user === user && refused.code === code) {
+      session.refused = undefined;
+      session.sent.set(id, { user, text: refused.text });
+      return void session.failed.push(id);
+    }
+  }
+  const waited = state !== 'queued' && session.unaccepted.delete(id);
   if (state === 'failed') {
     session.failed.push(id);
-    const user = known?.user ?? conversation.replace(/^@/, '');
+    if (known === undefined) session.sent.set(id, { user, text: '' });
     const excerpt = known === undefined ? '' : ` ("${excerptOf(known.text)}")`;
     const why = code === undefined ? '' : ` ${sentenceOfCode(code)}`;
     if (code !== undefined && session.sendOutcome === exitCodes.ok && exitCodeOf(code) > exitCodes.loggedOut) {
@@ -83,7 +96,19 @@ function showState(session: Session, { id, conversation, state, code }: Event<'s
     }
     session.warning(`Not delivered to ${user}${excerpt}.${why} !resend sends it again.`);
   }
-  known?.remark?.(marks[state]);
+  const remarked = known?.remark?.(marks[state]) === true;
+  if (waited && state !== 'failed' && !remarked) session.wentOut.push(id);
+  if (waited && session.unaccepted.size === 0) showWentOut(session);
+}
+
+/** The mark of what waited is far up by now: one quiet line, once nothing waits any more. */
+function showWentOut(session: Session): void {
+  const [id, ...others] = session.wentOut.splice(0);
+  const known = id === undefined ? undefined : session.sent.get(id);
+  if (known === undefined) return;
+  const { dim } = session.screen.style;
+  if (others.length > 0) return session.notice(dim(`${others.length + 1} queued messages were sent.`));
+  session.notice(dim(`The queued message to ${known.user} was sent: "${excerptOf(known.text)}"`));
 }
 
 function showProgress(session: Session, { id, bytes, of, direction }: Event<'fileProgress'>): void {
@@ -108,12 +133,14 @@ function showConnection(session: Session, state: ConnectionState, code: Event<'c
   const online = state === 'online';
   const changed = online !== session.online;
   // Trying again is not worth a line each time.
-  if (session.username === undefined || !changed) return;
+  if (online && session.reconnecting) session.reconnecting = false;
+  if (session.username === undefined || !changed || session.reconnecting) return;
+  const final = code === 'SERVER_KEY_CHANGED' || code === 'UNSUPPORTED_VERSION' || code === 'ACCOUNT_DISABLED';
+  if (!online && !final) return session.connectionLost();
   session.online = online;
   session.showPrompt();
-  if (online) return session.notice('Connected again.');
-  const final = code === 'SERVER_KEY_CHANGED' || code === 'UNSUPPORTED_VERSION' || code === 'ACCOUNT_DISABLED';
-  session.warning(final ? sentenceOfCode(code) : 'Connection lost. Trying to reconnect; what you write is queued.');
+  if (online) session.notice('Connected again.');
+  else if (final) session.warning(sentenceOfCode(code));
 }
 
 function excerptOf(text: string): string {

@@ -51,7 +51,6 @@ async function begin(session: Session): Promise<void> {
 async function converse(session: Session): Promise<number | undefined> {
   for (;;) {
     const entry = await session.screen.next();
-    if (session.screen.interactive) await session.markSeen();
     if (entry.kind === 'end') return entry.code;
     if (entry.kind === 'too-long') {
       session.failure(new SecureChatError('TEXT_TOO_LONG'));
@@ -116,8 +115,8 @@ async function listen(session: Session, events: AsyncIterable<ClientEvent>): Pro
   for await (const event of events) {
     if (!atOnce.has(event.kind)) await session.entering;
     showEvent(session, event);
-    // On a pipe nobody presses Enter after reading: printed is seen.
-    if (!session.screen.interactive && event.kind === 'message') await session.markSeen();
+    // Shown is read, so that no other terminal of the profile shows it again.
+    if (event.kind === 'message') await session.markSeen();
   }
 }
 

@@ -1,12 +1,14 @@
 import { SecureChatError } from '@securechat/client';
-import type { Message, MessageState, SendResult } from '@securechat/client';
+import type { Message, SendResult } from '@securechat/client';
 import { formatBytes } from '../byte-size.ts';
 import { exitCodeOf, exitCodes } from '../exit-codes.ts';
-import { sanitizeLine, sanitizeText } from '../sanitize.ts';
+import { sanitizeLine } from '../sanitize.ts';
 import { asSecureChatError } from '../sentence.ts';
 import { confirmed } from './account-commands.ts';
 import { parseUser } from './intent.ts';
-import type { Session } from './session.ts';
+import { showState } from './incoming.ts';
+import { marks } from './marks.ts';
+import type { MessageFailure, Session } from './session.ts';
 
 /** Beyond these a terminal asks before it sends: more was pasted than anybody reads on the way. */
 const LINES_UNASKED_MAX = 20;
@@ -15,14 +17,6 @@ const SENT_REMEMBERED_MAX = 1000;
 
 const offlineSentence = 'User is offline. Your message will be delivered, encrypted, when they return.';
 const queuedSentence = 'The server cannot be reached. Your message is queued and goes out when it can.';
-
-export const marks: { readonly [state in MessageState]: string } = {
-  queued: '…',
-  sent: '✓',
-  delivered: '✓✓',
-  read: '✓✓ read',
-  failed: '✗',
-};
 
 /** Sends one line. The answer is printed before this resolves. */
 export async function sendText(session: Session, user: string, text: string, pasted = false): Promise<void> {
@@ -33,24 +27,44 @@ export async function sendText(session: Session, user: string, text: string, pas
     ...(onlineOnly === true && { onlineOnly }),
     ...(requireVerified === true && { requireVerified }),
   };
+  await sending(session, { user, text }, () => session.client.send(`@${user}`, text, options));
+}
+
+/** A refusal comes twice, as the answer and as an event: said once, and remembered for `!resend`. */
+async function sending(
+  session: Session,
+  { user, text, id }: { readonly user: string; readonly text: string; readonly id?: string },
+  send: () => Promise<SendResult>,
+): Promise<void> {
+  const failures: MessageFailure[] = [];
+  session.sending = { user, id, failures };
+  session.refused = undefined;
+  let failed: MessageFailure | undefined;
   try {
-    report(session, user, text, await session.client.send(`@${user}`, text, options));
+    const result = await send();
+    session.sending = undefined;
+    report(session, user, text, result);
   } catch (error) {
+    session.sending = undefined;
+    const { code } = asSecureChatError(error);
+    failed = failures.findLast((failure) => failure.code === code);
+    const failedId = failed?.id ?? id;
+    if (failedId === undefined) session.refused = { user, text, code };
+    else {
+      session.sent.set(failedId, { user, text });
+      session.failed.push(failedId);
+    }
     sendFailed(session, error);
   }
+  for (const failure of failures) if (failure !== failed) showState(session, failure);
 }
 
 export async function resend(session: Session): Promise<void> {
   const id = session.failed.at(-1);
   if (id === undefined) return session.notice('There is no failed message to send again.');
   const { user, text } = session.sent.get(id) ?? { user: '?', text: '' };
-  try {
-    const result = await session.client.resend(id);
-    session.failed.pop();
-    report(session, user, text, result);
-  } catch (error) {
-    sendFailed(session, error);
-  }
+  session.failed.pop();
+  await sending(session, { user, text, id }, () => session.client.resend(id));
 }
 
 export async function edit(session: Session, rest: string): Promise<void> {
@@ -74,19 +88,14 @@ export async function history(session: Session, rest: string): Promise<void> {
   if (user === '' || !Number.isSafeInteger(limit) || limit < 1) return session.notice('Usage: !history user [n]');
   const messages = await session.client.history({ with: `@${user}`, limit });
   if (messages.length === 0) return session.notice(`No messages with ${sanitizeLine(user)}.`);
-  for (const message of messages) session.screen.print(historyLine(session, message));
+  for (const message of messages) showPast(session, message);
 }
 
-function historyLine(session: Session, message: Message): string {
-  const { name, isolate, dim } = session.screen.style;
-  const [first = '', ...others] = sanitizeText(message.text).split('\n');
+function showPast(session: Session, message: Message): void {
+  const { name, dim } = session.screen.style;
+  const { text, layout } = session.spoken(message.at, `${name(`@${message.from}`)}: `, message.text);
   const state = message.own && message.state !== undefined && session.screen.interactive;
-  const mark = state ? ` ${dim(marks[message.state ?? 'sent'])}` : '';
-  const lines = [
-    `${name(`@${message.from}`)}: ${isolate(first)}${mark}`,
-    ...others.map((line) => `  ${isolate(line)}`),
-  ];
-  return `${session.time(message.at)}${lines.join('\n')}`;
+  session.notice(state ? `${text} ${dim(marks[message.state ?? 'sent'])}` : text, layout);
 }
 
 /** Questions a terminal asks first: somebody new, or more than one sees at a glance. */
@@ -104,10 +113,12 @@ async function mayGo(session: Session, user: string, text: string, pasted: boole
 
 function report(session: Session, user: string, text: string, result: SendResult): void {
   session.acquainted.add(user);
-  const own = session.screen.interactive
-    ? session.screen.printOwn(ownLine(session, user, text), marks[result.state])
+  const { time, style } = { time: session.options.now().toISOString(), style: session.screen.style };
+  const own = session.spoken(time, `${style.dim(`to ${user}:`)} `, text);
+  const printed = session.screen.interactive
+    ? session.screen.printOwn(own.text, marks[result.state], own.layout)
     : undefined;
-  session.sent.set(result.id, { user, text, ...(own !== undefined && { remark: (mark) => own.remark(mark) }) });
+  session.sent.set(result.id, { user, text, ...(printed !== undefined && { remark: (mark) => printed.remark(mark) }) });
   if (session.sent.size > SENT_REMEMBERED_MAX) {
     for (const oldest of session.sent.keys()) {
       session.sent.delete(oldest);
@@ -116,15 +127,9 @@ function report(session: Session, user: string, text: string, result: SendResult
   }
   if (result.state === 'queued') {
     session.unaccepted.add(result.id);
-    session.notice(queuedSentence);
+    // A terminal shows it in the prompt and at every message: said once.
+    if (!session.screen.interactive || session.unaccepted.size === 1) session.notice(queuedSentence);
   } else if (result.recipient === 'offline') session.notice(offlineSentence);
-}
-
-function ownLine(session: Session, user: string, text: string): string {
-  const [first = '', ...others] = sanitizeText(text).split('\n');
-  const { dim, isolate } = session.screen.style;
-  const lines = [`${dim(`to ${user}:`)} ${isolate(first)}`, ...others.map((line) => `  ${isolate(line)}`)];
-  return `${session.time(session.options.now().toISOString())}${lines.join('\n')}`;
 }
 
 function sendFailed(session: Session, error: unknown): void {

@@ -52,18 +52,36 @@ export async function verify(session: Session, rest: string): Promise<void> {
   if (user === undefined) return;
   const number = digits.join('');
   if (number === '') {
-    const { safetyNumber, verified } = await session.client.safetyNumber(user);
-    session.notice(`Safety number with ${user}: ${safetyNumber}`);
-    return session.notice(
-      verified
-        ? `${user} is verified.`
-        : `Compare it with ${user} by voice or in person, then: !verify ${user} and the number they read out.`,
-    );
+    return showSafetyNumber(session, user);
   }
   const { verified } = await session.client.verify(user, number);
   if (verified) session.notice(`${user} is verified.`);
   else session.warning(`This is not the safety number with ${user}. Not verified: somebody may be in between.`);
 }
+
+/** On a terminal in rows that can be read out; over a pipe in one line. */
+async function showSafetyNumber(session: Session, user: string): Promise<void> {
+  const { screen } = session;
+  const { safetyNumber, verified } = await session.client.safetyNumber(user);
+  const next = verified
+    ? `${user} is verified.`
+    : `Compare it with ${user} by voice or in person, then: !verify ${user} and the number they read out.`;
+  if (!screen.interactive) {
+    session.notice(`Safety number with ${user}: ${safetyNumber}`);
+    return session.notice(next);
+  }
+  session.notice(`Safety number with ${user}; the same twelve groups must stand on their screen (!verify):`);
+  const groups = safetyNumber.split(' ');
+  for (let row = 0; row < groups.length; row += GROUPS_PER_ROW) {
+    session.notice(`  ${screen.style.bold(groups.slice(row, row + GROUPS_PER_ROW).join('  '))}`);
+  }
+  session.showQr(groups.join(''));
+  session.notice(next);
+  const contact = (await session.client.contacts()).find((one) => one.user === user);
+  if (contact !== undefined) session.notice(screen.style.dim(`Fingerprint of ${user}: ${contact.fingerprint}`));
+}
+
+const GROUPS_PER_ROW = 4;
 
 export async function invite(session: Session, rest: string): Promise<void> {
   const [uses, hours] = rest.split(/\s+/).filter(Boolean).map(Number);
@@ -76,10 +94,16 @@ export async function invite(session: Session, rest: string): Promise<void> {
     ...(uses !== undefined && { uses }),
     ...(hours !== undefined && { hours }),
   });
+  const { interactive, style } = session.screen;
   session.notice(`Invite: ${made.code}`);
-  session.notice(`Link: ${made.link}`);
-  session.notice(`For ${made.uses} ${made.uses === 1 ? 'registration' : 'registrations'}, until ${made.expiresAt}.`);
-  if (session.screen.interactive) session.notice(session.options.qr(made.link));
+  session.notice(`Link: ${made.link}`, { verbatim: true });
+  session.notice(
+    `For ${made.uses} ${made.uses === 1 ? 'registration' : 'registrations'}, until ${session.moment(made.expiresAt)}.`,
+  );
+  if (!interactive) return;
+  session.showQr(made.link);
+  session.notice('Pass it on in private. The command to join with it:');
+  session.notice(style.bold(`  npx securechat --server '${made.link}'`), { verbatim: true });
 }
 
 export async function status(session: Session): Promise<void> {

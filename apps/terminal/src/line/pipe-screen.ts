@@ -38,12 +38,14 @@ export function pipeScreen({ input, write, terminal }: PipeStreams): Screen {
     interactive: false,
     style: plainStyle,
     columns: undefined,
+    rows: undefined,
     departed: departure.promise,
     print: (text) => {
       write(`${text}\n`);
       return 0;
     },
     printOwn: () => ({ remark: () => false }),
+    alert: () => undefined,
     next: async (): Promise<Entry> => {
       const line = await read();
       if (line === undefined) return { kind: 'end', code };

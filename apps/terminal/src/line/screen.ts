@@ -1,3 +1,5 @@
+import type { Layout } from './wrap.ts';
+
 /**
  * Where line mode speaks and listens. Two of them: a pipe (a line in, a line out) and a terminal (prompt, editing,
  * hidden input). What is printed was sanitised before.
@@ -7,12 +9,15 @@ export interface Screen {
   readonly style: Style;
   /** Columns of the terminal; undefined on a pipe. */
   readonly columns: number | undefined;
+  readonly rows: number | undefined;
   /** Settles with an exit code when somebody decided to leave at once (Ctrl+C twice, a signal), whatever is under way. */
   readonly departed: Promise<number>;
   /** Prints lines above the prompt; the half-typed line stays. Returns the running number of this print. */
-  print(text: string): number;
+  print(text: string, layout?: Layout): number;
   /** An own message with its mark. `remark` changes the mark while it is still the last thing on the screen. */
-  printOwn(text: string, mark: string): { remark(mark: string): boolean };
+  printOwn(text: string, mark: string, layout?: Layout): { remark(mark: string): boolean };
+  /** Somebody wrote: a bell, and how often in the title of the window until a key is pressed. Nothing on a pipe. */
+  alert(): void;
   /** The next line a person gives, or how the input ended. */
   next(): Promise<Entry>;
   /** One question, one line. undefined: the input ended, or the person cancelled. Never enters the history. */

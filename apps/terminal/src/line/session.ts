@@ -1,9 +1,11 @@
-import type { Client, LoggedIn } from '@securechat/client';
+import type { Client, ClientEvent, Code, LoggedIn } from '@securechat/client';
 import { exitCodeOf, exitCodes } from '../exit-codes.ts';
 import { sanitizeText } from '../sanitize.ts';
 import { asSecureChatError, sentenceOf } from '../sentence.ts';
 import type { Editor } from './editor.ts';
 import type { Screen } from './screen.ts';
+import { widthOf } from './width.ts';
+import type { Layout } from './wrap.ts';
 
 /** What line mode is given: flags, and the outside world as far as it needs it. */
 export interface LineOptions {
@@ -17,6 +19,8 @@ export interface LineOptions {
   readonly requireVerified?: boolean;
   /** After the end of the input: how long sends and transfers are waited for while nothing moves. */
   readonly drainMs: number;
+  /** Address of the server, for sentences about it. */
+  readonly server: string;
   readonly version: string;
   readonly home: string;
   readonly now: () => Date;
@@ -38,6 +42,8 @@ export interface Offer {
   readonly shownAt: number;
 }
 
+export type MessageFailure = Extract<ClientEvent, { readonly kind: 'state' }>;
+
 /** Everything line mode remembers while it runs. Commands and events change it; `line-mode.ts` drives it. */
 export class Session {
   readonly client: Client;
@@ -47,6 +53,10 @@ export class Session {
   /** Who a bare line goes to: the last person written to. */
   peer: string | undefined;
   online = true;
+  /** The connection is about to end and come back by our own doing: no news. */
+  reconnecting = false;
+  /** From `--invite`, until the server refuses it. */
+  invite: string | undefined;
   readonly offers: Offer[] = [];
   /** Own messages: who they went to, for the sentence when they fail. Bounded; oldest forgotten first. */
   readonly sent = new Map<
@@ -55,13 +65,19 @@ export class Session {
   >();
   /** Own messages the server has not accepted yet. */
   readonly unaccepted = new Set<string>();
+  /** Of those that waited: gone out since the last line about it. */
+  readonly wentOut: string[] = [];
+  /** The send under way, and failures of messages to the same person that came meanwhile: one of them may be its own. */
+  sending: { readonly user: string; readonly id: string | undefined; readonly failures: MessageFailure[] } | undefined;
+  /** A refusal that was shown, while the event of the same failure may still come. */
+  refused: { readonly user: string; readonly text: string; readonly code: Code } | undefined;
   /** Transfers that run, and how far each is. */
   readonly transfers = new Map<string, { readonly name: string; shown: number }>();
   /** Newest last: what `!resend` sends again. */
   readonly failed: string[] = [];
   /** Ids of messages shown, so that what was unread at login is not shown a second time. Bounded. */
   readonly shown = new Set<string>();
-  /** People whose messages are on the screen and not marked as read yet. */
+  /** People whose messages are on the screen and not yet marked as read. */
   readonly seen = new Set<string>();
   /** People known to be known: no question before writing to them. */
   readonly acquainted = new Set<string>();
@@ -76,11 +92,12 @@ export class Session {
     this.screen = screen;
     this.options = options;
     this.passwordOnce = options.password;
+    this.invite = options.invite;
   }
 
   /** A line of the program itself. */
-  notice(text: string): void {
-    this.screen.print(text);
+  notice(text: string, layout?: Layout): void {
+    this.screen.print(text, layout);
   }
 
   warning(text: string): void {
@@ -93,8 +110,19 @@ export class Session {
 
   /** A login or registration ended; later success makes an earlier failure good. */
   accountFailed(error: unknown): void {
-    this.accountOutcome = exitCodeOf(asSecureChatError(error).code);
+    const { code } = asSecureChatError(error);
+    this.accountOutcome = exitCodeOf(code);
     this.failure(error);
+    if (code !== 'UNREACHABLE') return;
+    this.notice(`The address is ${this.options.server}; --server names another one. To start a server of your own:`);
+    this.notice('  npx securechat server', { verbatim: true });
+  }
+
+  connectionLost(): void {
+    this.reconnecting = false;
+    this.online = false;
+    this.showPrompt();
+    this.warning('Connection lost. Trying to reconnect; what you write is queued.');
   }
 
   async enter(work: () => Promise<void>): Promise<void> {
@@ -123,6 +151,8 @@ export class Session {
     this.seen.clear();
     this.transfers.clear();
     this.unaccepted.clear();
+    this.wentOut.length = 0;
+    this.refused = undefined;
     this.showPrompt();
   }
 
@@ -138,24 +168,48 @@ export class Session {
     readonly from: string;
     readonly text: string;
     readonly at: string;
-  }): void {
-    if (!remember(this.shown, message.id)) return;
-    const { name, isolate } = this.screen.style;
-    const [first = '', ...others] = sanitizeText(message.text).split('\n');
-    const lines = [`${name(`@${message.from}`)}: ${isolate(first)}`, ...others.map((line) => `  ${isolate(line)}`)];
-    this.screen.print(`${this.time(message.at)}${lines.join('\n')}`);
+  }): boolean {
+    if (!remember(this.shown, message.id)) return false;
+    const author = this.screen.style.name(`@${message.from}`);
+    const { text, layout } = this.spoken(message.at, `${author}: `, message.text);
+    this.screen.print(text, layout);
     this.seen.add(message.from);
     this.acquainted.add(message.from);
+    return true;
+  }
+
+  /** What somebody said, behind its time and author: further lines stand under the first, over a pipe by two spaces. */
+  spoken(at: string, author: string, said: string): { readonly text: string; readonly layout: Layout } {
+    const { isolate } = this.screen.style;
+    const head = `${this.time(at)}${author}`;
+    const indent = this.screen.interactive ? '' : '  ';
+    const [first = '', ...others] = sanitizeText(said).split('\n');
+    const lines = [`${head}${isolate(first)}`, ...others.map((line) => `${indent}${isolate(line)}`)];
+    return { text: lines.join('\n'), layout: { hang: widthOf(head) } };
+  }
+
+  /** A QR code where it fits: half of one is of no use. */
+  showQr(text: string): void {
+    const { interactive, columns = 0, rows = 0 } = this.screen;
+    if (!interactive) return;
+    const code = this.options.qr(text);
+    const lines = code.split('\n');
+    if (lines.length + QR_MARGIN_ROWS > rows || lines.some((line) => line.length > columns)) return;
+    this.screen.print(code, { verbatim: true });
   }
 
   /** `12:03 ` on a terminal, with the date when it is another day; nothing on a pipe. */
   time(at: string): string {
-    if (!this.screen.interactive) return '';
-    const when = new Date(at);
-    if (Number.isNaN(when.getTime())) return '';
-    const day = (date: Date): string => `${date.getFullYear()}-${pad(date.getMonth() + 1)}-${pad(date.getDate())}`;
-    const today = day(when) === day(this.options.now()) ? '' : `${day(when)} `;
-    return this.screen.style.dim(`${today}${pad(when.getHours())}:${pad(when.getMinutes())} `);
+    if (!this.screen.interactive || Number.isNaN(Date.parse(at))) return '';
+    const [today] = dayAndTime(this.options.now());
+    const [day, time] = dayAndTime(new Date(at));
+    return this.screen.style.dim(`${day === today ? '' : `${day} `}${time} `);
+  }
+
+  /** Local date and time on a terminal, ISO 8601 on a pipe. */
+  moment(at: string): string {
+    if (!this.screen.interactive || Number.isNaN(Date.parse(at))) return at;
+    return dayAndTime(new Date(at)).join(' ');
   }
 
   /** Tells the client that what is on the screen was seen. */
@@ -169,7 +223,7 @@ export class Session {
   async showUnread(unread: LoggedIn['unread']): Promise<void> {
     if (unread.length === 0) return;
     const total = unread.map(({ user, count }) => `${user} (${count})`).join(', ');
-    this.notice(`While you were away: ${total}`);
+    this.notice(this.screen.style.bold(`While you were away: ${total}`));
     for (const { user, count } of [...unread].reverse()) {
       const limit = Math.min(count, UNREAD_SHOWN_MAX);
       const messages = await this.client.history({ with: `@${user}`, limit: limit + OWN_BETWEEN_MAX });
@@ -177,7 +231,8 @@ export class Session {
       if (count > limit) this.notice(`  … ${count - limit} earlier ones of ${user}: !history ${user} ${count}`);
       for (const message of received) this.showMessage(message);
     }
-    if (!this.screen.interactive) await this.markSeen();
+    if (this.screen.interactive) this.notice(this.screen.style.dim('── now'));
+    await this.markSeen();
   }
 
   /** For a pipe and for scripts: what went wrong and was not made good. A terminal was read by a person: 0. */
@@ -188,6 +243,8 @@ export class Session {
 }
 
 const UNREAD_SHOWN_MAX = 50;
+/** The prompt, and a line that says what the code is for. */
+const QR_MARGIN_ROWS = 2;
 /** Own messages that may lie between unread ones. */
 const OWN_BETWEEN_MAX = 50;
 const REMEMBERED_MAX = 10_000;
@@ -197,6 +254,13 @@ function remember(ids: Set<string>, id: string): boolean {
   ids.add(id);
   if (ids.size > REMEMBERED_MAX) for (const oldest of ids) return ids.delete(oldest);
   return true;
+}
+
+function dayAndTime(when: Date): readonly [string, string] {
+  return [
+    `${when.getFullYear()}-${pad(when.getMonth() + 1)}-${pad(when.getDate())}`,
+    `${pad(when.getHours())}:${pad(when.getMinutes())}`,
+  ];
 }
 
 function pad(value: number): string {

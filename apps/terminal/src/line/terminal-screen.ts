@@ -10,6 +10,8 @@ import type { Demand, Key, LineBuffer } from './line-buffer.ts';
 import type { Entry, Screen } from './screen.ts';
 import { terminalStyle } from './screen.ts';
 import { rowsOf, widthOf } from './width.ts';
+import { wrap } from './wrap.ts';
+import type { Layout } from './wrap.ts';
 
 const HISTORY_MAX = 500;
 const BRACKETED_PASTE_ON = '\u001b[?2004h';
@@ -17,11 +19,20 @@ const BRACKETED_PASTE_OFF = '\u001b[?2004l';
 const CLEAR_DOWN = '\u001b[J';
 const CLEAR_SCREEN = '\u001b[H\u001b[2J';
 const BELL = '\u0007';
+/** Between two bells: a flood of messages is heard once. */
+const BELL_MS = 1000;
+const TITLE_KEPT = '\u001b[22;2t';
+// Emptied first: a terminal that cannot keep titles shows its own again.
+const TITLE_RESTORED = '\u001b]2;\u0007\u001b[23;2t';
 
 export interface TerminalOptions {
   readonly input: ReadStream;
   readonly output: WriteStream;
   readonly colour: boolean;
+  /** Sounds when somebody writes, and where a key does nothing. */
+  readonly bell: boolean;
+  /** The terminal has a title that shows how much is new. */
+  readonly title: boolean;
   readonly complete: (before: string) => Promise<Completion>;
   /** Stops this program and all it was started with (Ctrl+Z), and returns when it goes on. */
   readonly stop: () => Promise<void>;
@@ -34,7 +45,8 @@ export interface TerminalOptions {
  * erased and painted again around every print, in one write each. The block's rows never reach the last column, so where
  * it begins is known without asking the terminal.
  */
-export function terminalScreen({ input, output, colour, complete, stop, onContinue }: TerminalOptions): Screen {
+export function terminalScreen(options: TerminalOptions): Screen {
+  const { input, output, colour, complete, stop, onContinue } = options;
   const style = terminalStyle(colour);
   const history: string[] = [];
   const entries: Entry[] = [];
@@ -52,6 +64,9 @@ export function terminalScreen({ input, output, colour, complete, stop, onContin
   let interrupts = 0;
   let paintDue = false;
   let active = false;
+  /** Alerts since the last key. */
+  let news = 0;
+  let bellMs = -Infinity;
 
   const columns = (): number => Math.max(4, output.columns || 80);
 
@@ -103,10 +118,25 @@ export function terminalScreen({ input, output, colour, complete, stop, onContin
     output.write(`${erased}${text}\n${draw()}`);
     return tail;
   };
-  const print = (text: string): number => {
+  const print = (text: string, layout?: Layout): number => {
     tail = undefined;
-    paint(`${text}\n`);
+    paint(`${wrap(text, columns(), layout)}\n`);
     return ++prints;
+  };
+  const alert = (): void => {
+    if (!active) return;
+    if (options.bell && performance.now() - bellMs >= BELL_MS) {
+      bellMs = performance.now();
+      output.write(BELL);
+    }
+    if (!options.title) return;
+    if (news === 0) output.write(TITLE_KEPT);
+    news++;
+    output.write(`\u001b]2;(${news}) SecureChat${BELL}`);
+  };
+  const calm = (): void => {
+    if (news > 0) output.write(TITLE_RESTORED);
+    news = 0;
   };
 
   const give = (entry: Entry): void => {
@@ -173,7 +203,7 @@ export function terminalScreen({ input, output, colour, complete, stop, onContin
       paint();
     },
     complete: () => void completeNow(),
-    bell: () => output.write(BELL),
+    bell: () => void (options.bell && output.write(BELL)),
   };
   const completeNow = async (): Promise<void> => {
     if (question !== undefined) return;
@@ -192,6 +222,7 @@ export function terminalScreen({ input, output, colour, complete, stop, onContin
   };
 
   const onKey = (character: string | undefined, key: Key): void => {
+    calm();
     if (key.name === 'paste-start') {
       pasting = [];
       return;
@@ -268,13 +299,17 @@ export function terminalScreen({ input, output, colour, complete, stop, onContin
     get columns() {
       return columns();
     },
+    get rows() {
+      return output.rows || 24;
+    },
     departed: departure.promise,
     print,
-    printOwn: (text, mark) => {
-      const line = (with_: string): string => `${text} ${style.dim(with_)}`;
+    alert,
+    printOwn: (text, mark, layout) => {
+      const line = (with_: string): string => wrap(`${text} ${style.dim(with_)}`, columns(), layout);
       let current = tail?.kind === 'echo' ? replaceTail(line(mark), 'own') : undefined;
       if (current === undefined) {
-        print(line(mark));
+        print(line(mark), { verbatim: true });
         current = tail = { kind: 'own', rows: rowsOf(line(mark), columns()), columns: columns() };
       }
       return {
@@ -319,6 +354,7 @@ export function terminalScreen({ input, output, colour, complete, stop, onContin
       input.off('keypress', onKey);
       input.off('end', onInputEnd);
       output.off('resize', onResize);
+      calm();
       release();
     },
   };

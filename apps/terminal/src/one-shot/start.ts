@@ -120,6 +120,8 @@ async function askPassword(): Promise<string | undefined> {
     input: process.stdin,
     output: process.stderr,
     colour: false,
+    bell: false,
+    title: false,
     complete: () => Promise.resolve({ start: 0, candidates: [] }),
     stop: () => Promise.resolve(),
     onContinue: () => undefined,
