@@ -238,6 +238,40 @@ test('rows that no client writes are gaps and stop nothing', seconds(60), () =>
   }),
 );
 
+test('a flood before the attach is stored ends that connection, and the next one is heard', seconds(30), () =>
+  on(async (play) => {
+    const { alice, bob, office } = play;
+    await talking(play);
+    const honest = office.open.bind(office);
+    let floods = 0;
+    office.open = (device, events) => {
+      const link = honest(device, events);
+      const attach = link.attach.bind(link);
+      link.attach = async (options) => {
+        const answer = await attach(options);
+        floods += 1;
+        const value = { account: new Uint8Array(16), presence: 1 };
+        if (floods === 1) for (let at = 0; at < 5000; at += 1) events.onEvent({ body: { $case: 'presence', value } });
+        return answer;
+      };
+      return link;
+    };
+    await bob.engine.stop();
+    const from = bob.events.length;
+    await bob.start();
+    await until(
+      () => bob.events.slice(from).some((event) => event.kind === 'connection' && event.state === 'offline'),
+      () => 'the connection ends',
+    );
+    await until(
+      () => floods > 1 && bob.engine.connection === 'online',
+      () => 'online again',
+    );
+    await alice.sender.send('bob', 'second', {});
+    await shows(bob, ['first', 'second']);
+  }),
+);
+
 test('a row whose reading fails for a reason that passes is kept, and read at the next attach', seconds(30), () =>
   on(async (play) => {
     const { alice, bob } = play;

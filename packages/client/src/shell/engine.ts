@@ -49,6 +49,8 @@ const READY_MS = 5_000;
 const CHORE_MS = 1_000;
 /** How long the caller of a reset waits for the connection that tells what became of it. */
 const RESET_MS = 20_000;
+/** What a server may say before the attach is stored here: more than its window, and it is not heard. */
+const HELD_MAX = 1_000;
 /** setTimeout counts in 32 bits. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
 
@@ -326,7 +328,7 @@ export class Engine implements OpenAccount {
     this.#attempt += 1;
     const attempt = this.#attempt;
     const current = (): boolean => attempt === this.#attempt && !this.#ended;
-    const events = new RowBuffer(this.#linkEvents(current));
+    const events = new RowBuffer(this.#linkEvents(current), () => this.#opening?.close());
     const handOver = this.#handOver;
     this.#handOver = undefined;
     try {
@@ -510,10 +512,12 @@ export class ForwardedEvents implements LinkEvents {
 /** Rows and answers that come before the attach is stored wait for it. */
 class RowBuffer implements LinkEvents {
   readonly #target: LinkEvents;
+  readonly #onFlood: () => void;
   #held: (() => void)[] | undefined = [];
 
-  constructor(target: LinkEvents) {
+  constructor(target: LinkEvents, onFlood: () => void) {
     this.#target = target;
+    this.#onFlood = onFlood;
   }
   release(): void {
     const held = this.#held ?? [];
@@ -522,7 +526,8 @@ class RowBuffer implements LinkEvents {
   }
   #pass(tell: () => void): void {
     if (this.#held === undefined) tell();
-    else this.#held.push(tell);
+    else if (this.#held.length < HELD_MAX) this.#held.push(tell);
+    else this.#onFlood();
   }
   onDeliver(row: Deliver): void {
     this.#pass(() => this.#target.onDeliver(row));
@@ -537,7 +542,9 @@ class RowBuffer implements LinkEvents {
     this.#pass(() => this.#target.onEvent(event));
   }
   onClosed(code: Code, cause?: unknown): void {
-    this.#pass(() => this.#target.onClosed(code, cause));
+    const tell = (): void => this.#target.onClosed(code, cause);
+    if (this.#held === undefined) tell();
+    else this.#held.push(tell);
   }
 }
 
