@@ -9,7 +9,7 @@ import { suites } from './client.ts';
 import { seeded } from './entropy.ts';
 
 const STEPS = 60;
-const scripts = Number(process.env['MLS_CHURN_SCRIPTS'] ?? 3);
+const scripts = Number(process.env['MLS_CHURN_SCRIPTS'] ?? 1);
 const firstSeed = Number(process.env['MLS_CHURN_FIRST'] ?? 0);
 
 for (const suite of suites) {

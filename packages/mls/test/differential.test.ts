@@ -20,7 +20,7 @@ import { KnownJoinerFault, OracleClient, oracleSuite } from './ts-mls-client.ts'
 
 type Member = Client | OracleClient;
 
-const scripts = Number(process.env['MLS_DIFFERENTIAL_SCRIPTS'] ?? 2);
+const scripts = Number(process.env['MLS_DIFFERENTIAL_SCRIPTS'] ?? 1);
 const STEPS = 10;
 
 interface Sum {

@@ -1,0 +1,98 @@
+/**
+ * The primitives in JavaScript alone, for browsers: noble. Slower than `node:crypto`, and as far from constant time as
+ * JavaScript is. All randomness comes from `entropy`, that of ML-KEM too. The only file that imports noble.
+ */
+import { gcm } from '@noble/ciphers/aes.js';
+import { chacha20poly1305 } from '@noble/ciphers/chacha.js';
+import { ed25519, x25519 } from '@noble/curves/ed25519.js';
+import { hmac } from '@noble/hashes/hmac.js';
+import { sha256, sha512 } from '@noble/hashes/sha2.js';
+import { sha3_256, shake256 } from '@noble/hashes/sha3.js';
+import { ml_kem768 } from '@noble/post-quantum/ml-kem.js';
+import type { AeadName, CryptoProvider, HashName } from './provider.ts';
+
+const KEY_BYTES = 32;
+const TAG_BYTES = 16;
+const ML_KEM_RANDOM_BYTES = 32;
+const ML_KEM_PUBLIC_BYTES = 1184;
+const ML_KEM_CIPHERTEXT_BYTES = 1088;
+
+const hashes = { sha256, sha512 } as const satisfies Record<HashName, unknown>;
+const ciphers = { aes128gcm: gcm, aes256gcm: gcm, chacha20poly1305 } as const satisfies Record<AeadName, unknown>;
+
+export const nobleProvider: CryptoProvider = {
+  name: 'noble',
+  hash: (name, data) => hashes[name](data),
+  hmac: (name, key, data) => hmac(hashes[name], key, data),
+  seal: (name, { key, nonce, aad, plaintext }) => ciphers[name](key, nonce, aad).encrypt(plaintext),
+  open(name, { key, nonce, aad, ciphertext }) {
+    if (ciphertext.length < TAG_BYTES) return undefined;
+    return unlessItThrows(() => ciphers[name](key, nonce, aad).decrypt(ciphertext));
+  },
+  ed25519: {
+    publicOf: (privateKey) => ed25519.getPublicKey(privateKey),
+    sign: (privateKey, message) => ed25519.sign(message, privateKey),
+    // Strict, as OpenSSL is: members must judge alike.
+    verify: (publicKey, message, signature) =>
+      unlessItThrows(() => ed25519.verify(signature, message, publicKey, { zip215: false })) ?? false,
+  },
+  x25519: {
+    publicOf: (privateKey) => x25519.getPublicKey(privateKey),
+    shared,
+    exchange(privateKey, publicKey) {
+      const secret = shared(privateKey, publicKey);
+      return secret && { share: x25519.getPublicKey(privateKey), shared: secret };
+    },
+  },
+  mlKem768: {
+    publicOf(seed) {
+      const { publicKey, secretKey } = ml_kem768.keygen(seed);
+      secretKey.fill(0);
+      return publicKey;
+    },
+    encapsulate(publicKey, entropy) {
+      if (!isMlKemKey(publicKey)) return undefined;
+      return unlessItThrows(() => {
+        const { cipherText, sharedSecret } = ml_kem768.encapsulate(publicKey, entropy(ML_KEM_RANDOM_BYTES));
+        return { secret: sharedSecret, output: cipherText };
+      });
+    },
+    decapsulate(seed, ciphertext) {
+      if (ciphertext.length !== ML_KEM_CIPHERTEXT_BYTES) return undefined;
+      const { secretKey } = ml_kem768.keygen(seed);
+      const secret = ml_kem768.decapsulate(ciphertext, secretKey);
+      secretKey.fill(0);
+      return secret;
+    },
+  },
+  sha3: (data) => sha3_256(data),
+  shake256: (data, length) => shake256(data, { dkLen: length }),
+};
+
+/** Noble refuses an all-zero result by an error of its own. */
+function shared(privateKey: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined {
+  if (publicKey.length !== KEY_BYTES) return undefined;
+  return unlessItThrows(() => x25519.getSharedSecret(privateKey, publicKey));
+}
+
+function unlessItThrows<T>(run: () => T): T | undefined {
+  try {
+    return run();
+  } catch {
+    return undefined;
+  }
+}
+
+const ML_KEM_MODULUS = 3329;
+/** Of the key, before its 32-byte seed. */
+const ML_KEM_COEFFICIENT_BYTES = 1152;
+
+/** FIPS 203 §7.2: the right size, and every 12-bit coefficient reduced; noble does not look at the second. */
+function isMlKemKey(key: Uint8Array): boolean {
+  if (key.length !== ML_KEM_PUBLIC_BYTES) return false;
+  for (let at = 0; at < ML_KEM_COEFFICIENT_BYTES; at += 3) {
+    const [a = 0, b = 0, c = 0] = key.subarray(at, at + 3);
+    if ((a | ((b & 15) << 8)) >= ML_KEM_MODULUS || ((b >> 4) | (c << 4)) >= ML_KEM_MODULUS) return false;
+  }
+  return true;
+}
