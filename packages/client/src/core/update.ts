@@ -94,10 +94,7 @@ function react(state: State, event: Event, moment: Moment): Reaction {
       };
     }
     case 'queued':
-      return inLane(state, event.item.user, (lane) => ({
-        lane: { ...lane, items: inOrder([...lane.items, event.item]) },
-        effects: [],
-      }));
+      return inLane(state, event.item.user, (lane) => enqueue(lane, event.item));
     case 'sealed':
       return inLane(state, event.user, (lane) => {
         const found = new Map(event.sealed.map(({ order, sealed }) => [order, sealed]));
@@ -161,6 +158,13 @@ function sealFailed(lane: Lane, event: Extract<Event, { kind: 'seal-failed' }>, 
     lane: { ...lane, items: lane.items.filter((item) => !fails(item)), holder: undefined },
     effects: lane.items.filter(fails).map(({ order, user }): Effect => ({ kind: 'fail', user, order, code })),
   };
+}
+
+function enqueue(lane: Lane, item: Item): LaneStep {
+  // The new identity was seen while it was being stored.
+  if (lane.halted && item.kind !== 'commit')
+    return { lane, effects: [{ kind: 'fail', user: item.user, order: item.order, code: 'KEY_CHANGED' }] };
+  return { lane: { ...lane, items: inOrder([...lane.items, item]) }, effects: [] };
 }
 
 /** What a person wrote for the old keys does not go to the new ones by itself: it fails, to be sent again on request. */

@@ -25,6 +25,8 @@ import { giveUp } from './settle.ts';
 const RETRY_MS = 1_000;
 /** Rows processed between two acknowledgements while more are waiting. */
 const ACK_ROWS = 32;
+/** Messages of one conversation that share a commit while more are waiting. */
+const RUN_ROWS = 32;
 /** A server that announced rows and sends none: after this long they count as lost, and writing waits no longer. */
 const BACKLOG_SILENCE_MS = 8_000;
 const ROLLED_BACK_SILENCE_MS = 1_000;
@@ -147,9 +149,12 @@ export class Inbox {
     this.#running = true;
     try {
       for (let row = this.#rows[0]; row !== undefined && !this.#account.ended(); row = this.#rows[0]) {
-        await this.#store(row);
-        if (this.#rows[0] === row) this.#rows.shift();
-        this.#acknowledge();
+        const run = this.#plainRun();
+        const done = run.length < 2 ? 0 : await this.#acceptRun(run).catch(() => 0);
+        if (done === 0) await this.#store(row);
+        // A new link starts over with rows of its own.
+        const count = this.#rows[0] === row ? this.#rows.splice(0, Math.max(1, done)).length : 1;
+        this.#acknowledge(count);
       }
     } finally {
       this.#running = false;
@@ -175,6 +180,69 @@ export class Inbox {
         if (!first) await this.#rest();
       }
     }
+  }
+
+  /** Messages at the head of the queue that belong to one group and follow each other without a gap. */
+  #plainRun(): readonly Deliver[] {
+    const { ledger } = this.#account;
+    const first = this.#rows[0];
+    if (first === undefined || ledger.userOfGroup(first.group) === undefined) return [];
+    const end = this.#rows.findIndex(
+      (row, at) => row.kind !== 'message' || row.group !== first.group || row.seq !== ledger.cursor + 1 + at,
+    );
+    return this.#rows.slice(0, Math.min(RUN_ROWS, end === -1 ? this.#rows.length : end));
+  }
+
+  /**
+   * Many messages of one person, one commit. Ends before the first row that is more than a text or a receipt: that one
+   * goes its own way. Resolves with the number of rows stored.
+   */
+  #acceptRun(rows: readonly Deliver[]): Promise<number> {
+    const account = this.#account;
+    const { ledger } = account;
+    const [{ group }] = rows as readonly [Deliver];
+    const user = ledger.userOfGroup(group) ?? '';
+    return account.serial.run(user, async () => {
+      const contact = ledger.contacts.get(user);
+      let record = await ledger.group(group);
+      if (record === undefined || contact === undefined) return 0;
+      const me = await account.people.me();
+      const people = [me.person, await account.people.bundle(contact)];
+      let conversation = ledger.conversation(user);
+      const changes: LedgerChange[] = [];
+      const told: (() => void)[] = [];
+      const ids = new Set<string>();
+      let stored = 0;
+      for (const row of rows) {
+        const { entropy, mls: engine } = account;
+        const input = { engine, me, group, state: record.state, entropy, people, nowMs: account.nowMs() };
+        const result = await decryptRow({ ...input, row: 'message', ciphertext: row.payload });
+        if (result.kind !== 'content' || !isPlain(result, ids)) break;
+        ids.add(result.content.id);
+        const noted = noteChainNumber(record.received, result.author.device, result.content.chainNumber);
+        const read = await this.#readContent(user, conversation, result, noted.fresh);
+        for (const change of read.changes)
+          if ('put' in change && change.put === 'conversation') conversation = change.value;
+          else changes.push(change);
+        record = { ...record, state: result.state, received: noted.received };
+        told.push(() => {
+          wipe(...result.wipe);
+          if (noted.missing > 0) this.#gap(group, noted.missing, 'GAP');
+          read.after();
+        });
+        stored += 1;
+      }
+      const last = rows[stored - 1];
+      if (last === undefined) return 0;
+      await ledger.commit([
+        ...changes,
+        { put: 'group', value: record },
+        { put: 'conversation', value: conversation },
+        { put: 'cursor', value: last.seq },
+      ]);
+      for (const tell of told) tell();
+      return stored;
+    });
   }
 
   async #accept(row: Deliver): Promise<void> {
@@ -210,8 +278,8 @@ export class Inbox {
     await this.giveUpParked();
   }
 
-  #acknowledge(): void {
-    this.#unacked += 1;
+  #acknowledge(rows: number): void {
+    this.#unacked += rows;
     const caughtUp = this.#backlogUpTo !== undefined && !this.behind;
     if (this.#rows.length === 0 || this.#unacked >= ACK_ROWS || caughtUp) {
       this.#unacked = 0;
@@ -509,6 +577,13 @@ export class Inbox {
     const user = group === undefined ? undefined : this.#account.ledger.userOfGroup(group);
     this.#account.emit({ kind: 'gap', conversation: user === undefined ? '' : `@${user}`, missing, code });
   }
+}
+
+/** A text or a delivery receipt of a listed device, not yet in this run: nothing that another row's reading depends on. */
+function isPlain({ author, content }: DecryptedContent, ids: ReadonlySet<string>): boolean {
+  const { body } = content;
+  const plain = body.kind === 'text' || (body.kind === 'receipt' && body.read.length === 0);
+  return author.listed && plain && !ids.has(content.id);
 }
 
 function openerFrom(pkcs8: Uint8Array): SealedOpener {

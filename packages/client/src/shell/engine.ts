@@ -38,7 +38,8 @@ import { isHalted, People } from './people.ts';
 import { Receipts } from './receipts.ts';
 import { Serial } from './serial.ts';
 import type { OpenedLink } from './server-pin.ts';
-import { failItem, settleItem } from './settle.ts';
+import type { Accepted as AcceptedItem } from './settle.ts';
+import { failItem, settleItems } from './settle.ts';
 import { Transfers } from './transfers.ts';
 
 /** A full disk: how long before storing is tried again. */
@@ -236,7 +237,7 @@ export class Engine implements OpenAccount {
     commit: (effect) => this.#background(() => prepareCommit(this, effect)),
     renumber: (effect) => this.#background(() => renumberItems(this, effect)),
     submit: (effect) => submitItem(this, effect),
-    settle: (effect) => this.#stubborn(() => settleItem(this, effect, this.#presenceOf.get(effect.user) ?? 'unknown')),
+    settle: ({ user, order }) => this.#settle(user, { order, presence: this.#presenceOf.get(user) ?? 'unknown' }),
     fail: (effect) => this.#stubborn(() => failItem(this, effect)),
     drop: (effect) => this.#stubborn(() => dropItem(this, effect)),
     'forget-group': (effect) => this.#stubborn(() => forgetGroup(this, effect)),
@@ -265,6 +266,21 @@ export class Engine implements OpenAccount {
     });
   }
   readonly #chores = new Map<string, () => Promise<void>>();
+
+  /** Acceptances that come while others are being stored are stored together. */
+  #settle(user: string, accepted: AcceptedItem): void {
+    const open = this.#settling.get(user);
+    if (open !== undefined) return void open.push(accepted);
+    const batch = [accepted];
+    this.#settling.set(user, batch);
+    this.#stubborn(() =>
+      this.serial.run(user, () => {
+        if (this.#settling.get(user) === batch) this.#settling.delete(user);
+        return settleItems(this, user, batch);
+      }),
+    );
+  }
+  readonly #settling = new Map<string, AcceptedItem[]>();
 
   /** What has to be stored is tried until it is: a full disk passes. */
   #stubborn(work: () => Promise<void>): void {

@@ -22,7 +22,10 @@ export interface QueueInput {
   readonly onOrder?: (order: number) => void;
 }
 
-/** In the serial queue of the user. Resolves with the position when it is on disk. TEXT_TOO_LONG, PROFILE_UNWRITABLE. */
+/**
+ * Resolves with the position when it is on disk; the position is taken at once. In the serial queue of the user where
+ * `with` says something of the conversation. TEXT_TOO_LONG, PROFILE_UNWRITABLE.
+ */
 export async function queueContent(account: OpenAccount, input: QueueInput): Promise<number> {
   const { entropy } = account;
   const message = input.id ?? freshId<MessageId>(entropy);

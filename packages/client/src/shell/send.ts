@@ -90,23 +90,21 @@ export class Sender {
         state: 'queued',
         code: undefined,
       };
-      return engine.serial.run(user, () => {
-        const conversation = engine.ledger.conversation(user);
-        return queueContent(engine, {
-          user,
-          kind: 'message',
-          body,
-          id,
-          onlineOnly: options.onlineOnly === true,
-          with: [
-            { put: 'message', user, value: record },
-            { put: 'conversation', value: { ...conversation, lastMs: engine.nowMs() } },
-          ],
-          onOrder: (number) => engine.waitFor(number, hear),
-        });
+      // Its place is taken in this turn; the next may take its own before this one is on disk, and share the commit.
+      const stored = queueContent(engine, {
+        user,
+        kind: 'message',
+        body,
+        id,
+        onlineOnly: options.onlineOnly === true,
+        with: [{ put: 'message', user, value: record }],
+        onOrder: (number) => engine.waitFor(number, hear),
       });
+      stored.catch(() => undefined);
+      return { stored };
     });
-    const answer = await this.settled(order, heard);
+    const { stored } = await order;
+    const answer = await this.settled(stored, heard);
     if (answer?.kind === 'failed') throw new SecureChatError(answer.code);
     if (answer === undefined) return { id, state: 'queued', recipient: shown(engine.presences.get(user)) };
     return { id, state: 'sent', recipient: shown(answer.presence) };
