@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { client, ready } from '@serenity-kit/opaque';
+import type { Limits } from '@securechat/wire';
 import { SecureChatError } from '@securechat/wire';
 import type { OpaqueServer } from '../../src/opaque/index.ts';
 import { openOpaque, openOpaqueSetup, staticPublicKey } from '../../src/opaque/index.ts';
@@ -113,10 +114,13 @@ test('a damaged record is an INTERNAL failure, not the fault of the person', asy
 });
 
 test('opaqueQueuedMax steps wait, one past them is BUSY, and the rest is served', async () => {
-  const small = openOpaque({ setup, queuedMax: 3, threads: 1 });
+  const { opaqueQueuedMax }: Pick<Limits, 'opaqueQueuedMax'> = { opaqueQueuedMax: 3 };
+  const small = openOpaque({ setup, queuedMax: opaqueQueuedMax, threads: 1 });
   const { registrationRequest: request } = client.startRegistration({ password: 'x' });
   // One runs, three wait.
-  const served = Array.from({ length: 4 }, () => small.createRegistrationAnswer({ userIdentifier: 'bert', request }));
+  const served = Array.from({ length: 1 + opaqueQueuedMax }, () =>
+    small.createRegistrationAnswer({ userIdentifier: 'bert', request }),
+  );
   await assert.rejects(small.createRegistrationAnswer({ userIdentifier: 'bert', request }), hasCode('BUSY'));
   assert.equal((await Promise.all(served)).length, 4);
   await small.createRegistrationAnswer({ userIdentifier: 'bert', request });

@@ -576,7 +576,7 @@ export function holdsContract(name: string, open: OpenDriver): void {
     };
     accepted(await at.store.submit(message(anna, group)));
     accepted(await at.store.submit(message(anna, group)));
-    await pass(20);
+    await pass(defaultLimits.mailboxDays - 10);
     accepted(await at.store.submit(message(anna, group)));
     await pass(10);
     assert.deepEqual(seqs(await all(at.store, bert)), [2, 3, 4]);
