@@ -1,38 +1,41 @@
 /** Creating a commit (RFC 9420 §12.4.1). */
 import { EMPTY, wipeAll } from '../codec/bytes.ts';
 import type { Entropy } from '../crypto/provider.ts';
-import { demand } from '../errors.ts';
+import { demand, wanted } from '../errors.ts';
 import { signContent, transcriptInput } from '../framing/authenticated-content.ts';
 import type { AuthenticatedContent, MessageFormat } from '../framing/authenticated-content.ts';
 import { encodeMessage } from '../framing/message.ts';
 import type { Padding } from '../framing/private-message.ts';
 import { encodeGroupContext } from '../schedule/group-context.ts';
-import { mac } from '../schedule/key-schedule.ts';
 import { pskSecret } from '../schedule/psk.ts';
-import { secretTreeOf } from '../schedule/secret-tree.ts';
-import { confirmedTranscriptHash, interimTranscriptHash } from '../schedule/transcript.ts';
 import type { Capabilities } from '../tree/capabilities.ts';
 import type { Extension } from '../tree/extension.ts';
+import type { PrivateKeys } from '../tree/path-secrets.ts';
 import { nextPrivateKeys, wipePathSecrets } from '../tree/path-secrets.ts';
+import type { RatchetTree } from '../tree/ratchet-tree.ts';
 import { memberAt } from '../tree/ratchet-tree.ts';
 import { nodeOf } from '../tree/tree-math.ts';
 import type { ProposalOrRef } from './commit-structure.ts';
 import type { Provisional, PskStore } from './epoch.ts';
-import { applyProposals, lookUpPsks, nextSecrets, noPsks, provisionalContext } from './epoch.ts';
+import { applyProposals, lookUpPsks, noPsks, provisionalContext } from './epoch.ts';
+import type { Concluded } from './conclude.ts';
+import { conclude, epochFrom } from './conclude.ts';
 import { ratchetTreeExtension, signGroupInfo } from './group-info.ts';
 import type { Identity } from './key-package.ts';
 import type { MadePath } from './make-path.ts';
 import { makePath } from './make-path.ts';
 import { enter } from './merge.ts';
-import type { Judgement, Policy, ProposedBy } from './policy.ts';
+import type { Policy } from './policy.ts';
 import type { Proposal } from './proposal.ts';
-import { actorOf, needsPath, resolveProposals, validateMemberList } from './proposal-list.ts';
+import type { SentProposal } from './proposal-list.ts';
+import { actorOf, needsPath, ofKind, resolveProposals, validateMemberList } from './proposal-list.ts';
 import { protectContent } from './protect.ts';
 import type { RosterDifference } from './roster.ts';
 import { differenceOf } from './roster.ts';
 import type { Advanced, Epoch, GroupState } from './state.ts';
 import { demandActive } from './state.ts';
-import { validateLeaf } from './validate-leaf.ts';
+import { demandDistinctMembers, demandMutualCredentials, validateLeaf } from './validate-leaf.ts';
+import type { Welcome } from './welcome-structure.ts';
 import { makeWelcome } from './welcome.ts';
 
 export interface CommitInput {
@@ -99,108 +102,26 @@ export function createCommitWith(
 ): CreatedCommit {
   demandActive(state);
   const { suite, context, ownLeaf } = state;
-  const items = itemsOf(input);
-  const sender = { kind: 'member', leaf: ownLeaf } as const;
-  const proposals = resolveProposals(state, items, sender);
-  demand(kind === 'ordinary' || context.epoch === 0n, 'bad-argument', 'founding in an epoch after the first');
-  validateMemberList(state, { proposals, committer: ownLeaf, founding: kind === 'founding' }, input);
-  const provisional = applyProposals(state, proposals);
+  const draft = draftOf(state, input, kind);
+  const { provisional, made, tree } = draft;
   const psks = lookUpPsks(state, provisional.psks, input.psks ?? noPsks);
-  const made = input.path === 'if-required' && !needsPath(proposals) ? undefined : pathOf(state, input, provisional);
-  const tree = made?.tree ?? provisional.tree;
-  const difference = differenceOf({
-    before: state.tree,
-    after: tree,
-    change: provisional.change,
-    added: provisional.added,
-    renewed: made && ownLeaf,
-  });
-  demandAllowed(
-    state,
-    {
-      proposals: proposals.map((sent) => ({ actor: actorOf(state, sent), proposal: sent.proposal })),
-      provisional,
-      difference,
-    },
-    input,
-  );
-
-  const format = input.format ?? 'private';
-  const body = { kind: 'commit', commit: { proposals: items, path: made?.path } } as const;
-  const authenticatedData = input.authenticatedData ?? EMPTY;
-  const content = { groupId: context.groupId, epoch: context.epoch, sender, authenticatedData, body };
-  const signed = signContent(
-    suite,
-    { format, content, context: encodeGroupContext(context) },
-    input.identity.signatureKey,
-  );
-  const { encodedContent, signature } = signed;
-  const confirmed = confirmedTranscriptHash(suite, {
-    interimBefore: state.interimTranscriptHash,
-    commit: transcriptInput({ format, encodedContent }, signature),
-  });
-  const nextContext = {
-    ...provisionalContext(context, { tree, extensions: provisional.extensions }),
-    confirmedTranscriptHash: confirmed,
-  };
+  const signed = signCommit(state, input, draft);
   const psk = pskSecret(suite, psks);
-  const commitSecret = made?.commitSecret ?? new Uint8Array(suite.hashBytes);
-  const { joiner, epoch } = nextSecrets(suite, {
+  const concluded = conclude(suite, {
+    provisional: provisionalContext(context, { tree, extensions: provisional.extensions }),
+    interimBefore: state.interimTranscriptHash,
+    commit: transcriptInput(signed, signed.signature),
     initSecret: state.secrets.init,
-    commitSecret,
+    commitSecret: made?.commitSecret ?? new Uint8Array(suite.hashBytes),
     psk,
-    context: nextContext,
   });
-  const confirmationTag = mac(suite, epoch.secrets.confirmation, confirmed);
-  const message: AuthenticatedContent = { format, content, encodedContent, auth: { signature, confirmationTag } };
+  const { confirmationTag, joiner } = concluded;
+  const message: AuthenticatedContent = { ...signed, auth: { signature: signed.signature, confirmationTag } };
   const sent = protectContent(state, { message, padding: input.padding, entropy: input.entropy });
-
-  const signatureKey = input.appearance?.identity?.signatureKey ?? input.identity.signatureKey;
-  const steps = made?.steps ?? [];
-  const newMembers = newMembersOf(
-    proposals.map(({ proposal }) => proposal),
-    provisional,
-  );
-  const welcome =
-    newMembers.length === 0
-      ? undefined
-      : makeWelcome(suite, {
-          groupInfo: signGroupInfo(
-            suite,
-            {
-              context: nextContext,
-              extensions: [
-                ...(input.groupInfoExtensions ?? []),
-                ...(input.welcomeTree === 'apart' ? [] : [ratchetTreeExtension(tree)]),
-              ],
-              confirmationTag,
-              signer: ownLeaf,
-            },
-            signatureKey,
-          ),
-          joiner,
-          pskSecret: psk,
-          psks: provisional.psks,
-          newMembers,
-          committer: ownLeaf,
-          steps,
-          entropy: input.entropy,
-        });
-  const privateKeys = new Map(nextPrivateKeys(state.privateKeys, { before: state.tree, after: tree, path: steps }));
-  if (made !== undefined) privateKeys.set(nodeOf(ownLeaf), made.leafPrivateKey);
-  wipePathSecrets(steps);
+  const welcome = welcomeOf(state, input, { ...draft, concluded, psk });
+  const privateKeys = privateKeysAfter(state, draft);
+  wipePathSecrets(made?.steps ?? []);
   wipeAll([joiner, psk]);
-  const next: Epoch = {
-    context: nextContext,
-    tree,
-    ownLeaf,
-    privateKeys,
-    secrets: epoch.secrets,
-    secretTree: secretTreeOf(suite, { leafCount: tree.leafCount, encryption: epoch.encryption }),
-    confirmationTag,
-    interimTranscriptHash: interimTranscriptHash(suite, { confirmed, confirmationTag }),
-    status: provisional.reinit ? { kind: 'reinitialised', reinit: provisional.reinit } : { kind: 'active' },
-  };
   return {
     state: sent.state,
     wipe: sent.wipe,
@@ -211,9 +132,9 @@ export function createCommitWith(
       epochBefore: context.epoch,
       hash: suite.provider.hash(suite.hash, sent.bytes),
       intent: input.intent ?? EMPTY,
-      epoch: next,
+      epoch: epochFrom(suite, concluded, { tree, ownLeaf, privateKeys, reinit: provisional.reinit }),
     },
-    difference,
+    difference: draft.difference,
   };
 }
 
@@ -223,11 +144,91 @@ export function mergePending(state: GroupState, pending: PendingCommit): Advance
   return enter(state, { groupId, epochBefore, outcome: { kind: 'epoch', epoch } });
 }
 
+interface Draft {
+  readonly items: readonly ProposalOrRef[];
+  readonly proposals: readonly SentProposal[];
+  readonly provisional: Provisional;
+  readonly made: MadePath | undefined;
+  /** Of the new epoch. */
+  readonly tree: RatchetTree;
+  readonly difference: RosterDifference;
+}
+
+/** Everything public about the commit, checked, and allowed by the policy. */
+function draftOf(state: GroupState, input: CommitInput, kind: 'ordinary' | 'founding'): Draft {
+  const { context, ownLeaf } = state;
+  demand(kind === 'ordinary' || context.epoch === 0n, 'bad-argument', 'founding in an epoch after the first');
+  const items = itemsOf(input);
+  const proposals = resolveProposals(state, items, { kind: 'member', leaf: ownLeaf });
+  validateMemberList(state, { proposals, committer: ownLeaf, founding: kind === 'founding' }, input);
+  const provisional = applyProposals(state, proposals);
+  const pathless = input.path === 'if-required' && input.appearance === undefined && !needsPath(proposals);
+  const made = pathless ? undefined : pathOf(state, input, provisional);
+  const tree = made?.tree ?? provisional.tree;
+  const { change, added, extensions } = provisional;
+  const difference = differenceOf({ before: state.tree, after: tree, change, added, renewed: made && ownLeaf });
+  const allowed = input.policy.change({
+    committer: { kind: 'member', member: { leaf: ownLeaf, node: memberAt(state.tree, ownLeaf) } },
+    proposals: proposals.map((sent) => ({ actor: actorOf(state, sent), proposal: sent.proposal })),
+    difference,
+    extensionsBefore: context.extensions,
+    extensionsAfter: extensions,
+  });
+  demand(allowed, 'refused-change');
+  return { items, proposals, provisional, made, tree, difference };
+}
+
 function itemsOf({ references = [], proposals = [] }: CommitInput): readonly ProposalOrRef[] {
   return [
     ...references.map((reference): ProposalOrRef => ({ kind: 'reference', reference })),
     ...proposals.map((proposal): ProposalOrRef => ({ kind: 'proposal', proposal })),
   ];
+}
+
+/** Signed in the old epoch, by the key that stands in its tree. */
+function signCommit(
+  { suite, context, ownLeaf: leaf }: GroupState,
+  { format = 'private', authenticatedData = EMPTY, identity }: CommitInput,
+  { items, made }: Draft,
+): Omit<AuthenticatedContent, 'auth'> & { readonly signature: Uint8Array } {
+  const { groupId, epoch } = context;
+  const sender = { kind: 'member', leaf } as const;
+  const body = { kind: 'commit', commit: { proposals: items, path: made?.path } } as const;
+  const content = { groupId, epoch, sender, authenticatedData, body };
+  const part = { format, content, context: encodeGroupContext(context) };
+  return { format, content, ...signContent(suite, part, identity.signatureKey) };
+}
+
+/** For everybody the commit adds; undefined for nobody. */
+function welcomeOf(
+  { suite, ownLeaf }: GroupState,
+  input: CommitInput,
+  { proposals, provisional, made, tree, concluded, psk }: Draft & { concluded: Concluded; psk: Uint8Array },
+): Welcome | undefined {
+  const packages = ofKind(proposals, 'add').map(({ proposal }) => proposal.keyPackage);
+  if (packages.length === 0) return undefined;
+  const { context, confirmationTag, joiner } = concluded;
+  const extensions = [...(input.groupInfoExtensions ?? [])];
+  if (input.welcomeTree !== 'apart') extensions.push(ratchetTreeExtension(tree));
+  // Of the new epoch, so by the key that stands in the new tree.
+  const signatureKey = input.appearance?.identity?.signatureKey ?? input.identity.signatureKey;
+  return makeWelcome(suite, {
+    groupInfo: signGroupInfo(suite, { context, extensions, confirmationTag, signer: ownLeaf }, signatureKey),
+    joiner,
+    pskSecret: psk,
+    psks: provisional.psks,
+    newMembers: packages.map((keyPackage, i) => ({ keyPackage, leaf: wanted(provisional.added[i], 'bad-argument') })),
+    committer: ownLeaf,
+    steps: made?.steps ?? [],
+    entropy: input.entropy,
+  });
+}
+
+function privateKeysAfter(state: GroupState, { made, tree }: Draft): PrivateKeys {
+  const path = made?.steps ?? [];
+  const keys = new Map(nextPrivateKeys(state.privateKeys, { before: state.tree, after: tree, path }));
+  if (made !== undefined) keys.set(nodeOf(state.ownLeaf), made.leafPrivateKey);
+  return keys;
 }
 
 function pathOf(state: GroupState, input: CommitInput, provisional: Provisional): MadePath {
@@ -245,29 +246,7 @@ function pathOf(state: GroupState, input: CommitInput, provisional: Provisional)
   const place = { groupId: context.groupId, leaf };
   const { extensions: groupExtensions } = provisional;
   validateLeaf(suite, { leaf: made.path.leaf, source: 'commit', groupExtensions, place, previous }, input);
+  demandDistinctMembers(made.tree, [leaf]);
+  demandMutualCredentials(made.tree);
   return made;
-}
-
-function demandAllowed(
-  state: GroupState,
-  change: { proposals: readonly ProposedBy[]; provisional: Provisional; difference: RosterDifference },
-  { policy }: Judgement,
-): void {
-  const member = { leaf: state.ownLeaf, node: memberAt(state.tree, state.ownLeaf) };
-  const allowed = policy.change({
-    committer: { kind: 'member', member },
-    proposals: change.proposals,
-    difference: change.difference,
-    extensionsBefore: state.context.extensions,
-    extensionsAfter: change.provisional.extensions,
-  });
-  demand(allowed, 'refused-change');
-}
-
-function newMembersOf(proposals: readonly Proposal[], { added }: Provisional) {
-  const packages = proposals.flatMap((proposal) => (proposal.kind === 'add' ? [proposal.keyPackage] : []));
-  return packages.flatMap((keyPackage, i) => {
-    const leaf = added[i];
-    return leaf === undefined ? [] : [{ keyPackage, leaf }];
-  });
 }

@@ -3,14 +3,13 @@ import { EMPTY } from '../codec/bytes.ts';
 import type { Entropy } from '../crypto/provider.ts';
 import type { Suite } from '../crypto/suite.ts';
 import { epochFromSecret, mac } from '../schedule/key-schedule.ts';
-import { secretTreeOf } from '../schedule/secret-tree.ts';
-import { interimTranscriptHash } from '../schedule/transcript.ts';
 import type { Extension } from '../tree/extension.ts';
 import { demandDistinct, demandReadable } from '../tree/extension.ts';
 import type { Lifetime } from '../tree/leaf-node.ts';
 import { signLeaf } from '../tree/leaf-node.ts';
 import { treeOfOne } from '../tree/ratchet-tree.ts';
 import type { Capabilities } from '../tree/capabilities.ts';
+import { epochFrom } from './conclude.ts';
 import type { Identity } from './key-package.ts';
 import type { Judgement } from './policy.ts';
 import type { GroupConfig, GroupState } from './state.ts';
@@ -50,24 +49,17 @@ export function createGroup(suite: Suite, input: CreateGroupInput): GroupState {
   });
   validateLeaf(suite, { leaf, source: 'key-package', groupExtensions: extensions }, input);
   const tree = treeOfOne(suite, leaf);
-  const { secrets, encryption: encryptionSecret } = epochFromSecret(suite, entropy(suite.hashBytes));
-  const confirmationTag = mac(suite, secrets.confirmation, EMPTY);
-  return newState(suite, config, {
-    context: {
-      suite: suite.id,
-      groupId: groupId.slice(),
-      epoch: 0n,
-      treeHash: tree.hash(),
-      confirmedTranscriptHash: EMPTY,
-      extensions,
-    },
-    tree,
-    ownLeaf: 0,
-    privateKeys: new Map([[0, encryption.privateKey]]),
-    secrets,
-    secretTree: secretTreeOf(suite, { leafCount: 1, encryption: encryptionSecret }),
-    confirmationTag,
-    interimTranscriptHash: interimTranscriptHash(suite, { confirmed: EMPTY, confirmationTag }),
-    status: { kind: 'active' },
-  });
+  const newEpoch = epochFromSecret(suite, entropy(suite.hashBytes));
+  const context = {
+    suite: suite.id,
+    groupId: groupId.slice(),
+    epoch: 0n,
+    treeHash: tree.hash(),
+    confirmedTranscriptHash: EMPTY,
+    extensions,
+  };
+  const confirmationTag = mac(suite, newEpoch.secrets.confirmation, EMPTY);
+  const privateKeys = new Map([[0, encryption.privateKey]]);
+  const epoch = epochFrom(suite, { context, confirmationTag, newEpoch }, { tree, ownLeaf: 0, privateKeys });
+  return newState(suite, config, epoch);
 }

@@ -1,11 +1,7 @@
 /** From one epoch to the next: the steps that committers, members and joiners share (RFC 9420 §12.4). */
-import { equalPublic, wipeAll } from '../codec/bytes.ts';
-import type { Suite } from '../crypto/suite.ts';
+import { equalPublic } from '../codec/bytes.ts';
 import { demand, wanted } from '../errors.ts';
 import type { GroupContext } from '../schedule/group-context.ts';
-import { encodeGroupContext } from '../schedule/group-context.ts';
-import type { NewEpoch } from '../schedule/key-schedule.ts';
-import { epochOf, joinerSecret } from '../schedule/key-schedule.ts';
 import type { Psk, PskId } from '../schedule/psk.ts';
 import type { Extension } from '../tree/extension.ts';
 import type { RatchetTree } from '../tree/ratchet-tree.ts';
@@ -75,24 +71,6 @@ export function lookUpPsks(state: GroupState | undefined, ids: readonly PskId[],
         : undefined;
     return { id, secret: wanted(own ?? store(id), 'missing-psk') };
   });
-}
-
-export interface NextSecretsInput {
-  readonly initSecret: Uint8Array;
-  readonly commitSecret: Uint8Array;
-  readonly psk: Uint8Array;
-  readonly context: GroupContext;
-}
-
-/** The secrets of an epoch and the joiner secret for its welcome. Wipes the commit secret. */
-export function nextSecrets(
-  suite: Suite,
-  { initSecret, commitSecret, psk, context }: NextSecretsInput,
-): { readonly joiner: Uint8Array; readonly epoch: NewEpoch } {
-  const encoded = encodeGroupContext(context);
-  const joiner = joinerSecret(suite, { initSecret, commitSecret, context: encoded });
-  wipeAll([commitSecret]);
-  return { joiner, epoch: epochOf(suite, { joiner, psk, context: encoded }) };
 }
 
 /** §7.3: no key of a path is in the tree already, or twice in the path. */

@@ -9,8 +9,6 @@ import { encodeGroupContext } from '../schedule/group-context.ts';
 import { epochOf, mac, welcomeKey } from '../schedule/key-schedule.ts';
 import type { PskId } from '../schedule/psk.ts';
 import { pskSecret } from '../schedule/psk.ts';
-import { secretTreeOf } from '../schedule/secret-tree.ts';
-import { interimTranscriptHash } from '../schedule/transcript.ts';
 import { lacking } from '../tree/capabilities.ts';
 import { derivePathSecrets, wipePathSecrets } from '../tree/path-secrets.ts';
 import type { StepSecret } from '../tree/path-secrets.ts';
@@ -18,6 +16,7 @@ import { filteredDirectPath } from '../tree/path.ts';
 import type { RatchetTree } from '../tree/ratchet-tree.ts';
 import type { LeafIndex } from '../tree/tree-math.ts';
 import { commonAncestor, nodeOf } from '../tree/tree-math.ts';
+import { epochFrom } from './conclude.ts';
 import type { PskStore } from './epoch.ts';
 import { lookUpPsks, noPsks } from './epoch.ts';
 import type { GroupInfo } from './group-info.ts';
@@ -85,25 +84,13 @@ export function joinGroup(suite: Suite, input: JoinInput): Joined {
   const steps = joinPath(tree, { ownLeaf, signer, pathSecret: groupSecrets.pathSecret });
   const privateKeys = new Map<number, Uint8Array>([[nodeOf(ownLeaf), input.secrets.encryptionKey.slice()]]);
   for (const { step, pair } of steps) privateKeys.set(step.node, pair.privateKey);
-  const epoch = epochOf(suite, { joiner, psk, context: encodeGroupContext(context) });
+  const newEpoch = epochOf(suite, { joiner, psk, context: encodeGroupContext(context) });
   wipePathSecrets(steps);
   wipeAll([joiner, psk]);
-  const tag = mac(suite, epoch.secrets.confirmation, context.confirmedTranscriptHash);
+  const tag = mac(suite, newEpoch.secrets.confirmation, context.confirmedTranscriptHash);
   demand(equalSecret(tag, confirmationTag), 'bad-confirmation-tag', '§12.4.3.1');
-  const state = newState(suite, config, {
-    context,
-    tree,
-    ownLeaf,
-    privateKeys,
-    secrets: epoch.secrets,
-    secretTree: secretTreeOf(suite, { leafCount: tree.leafCount, encryption: epoch.encryption }),
-    confirmationTag,
-    interimTranscriptHash: interimTranscriptHash(suite, {
-      confirmed: context.confirmedTranscriptHash,
-      confirmationTag,
-    }),
-    status: { kind: 'active' },
-  });
+  const epoch = epochFrom(suite, { context, confirmationTag, newEpoch }, { tree, ownLeaf, privateKeys });
+  const state = newState(suite, config, epoch);
   const node = wanted(tree.leaf(signer), 'invalid-tree');
   return { state, signer: { leaf: signer, node }, roster: rosterOf(tree), psks: ids };
 }
@@ -123,6 +110,7 @@ function readWelcomeFor(suite: Suite, bytes: Uint8Array): Welcome {
 }
 
 function openGroupSecrets(suite: Suite, welcome: Welcome, { keyPackage, secrets }: JoinInput): GroupSecrets {
+  demand(keyPackage.suite === suite.id, 'no-key-package', 'cipher suite, §12.4.3.1');
   const reference = keyPackageRef(suite, keyPackage);
   const mine = welcome.secrets.find(({ newMember }) => equalPublic(newMember, reference));
   const { sealed } = wanted(mine, 'no-key-package');

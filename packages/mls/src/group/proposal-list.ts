@@ -61,8 +61,8 @@ export function validateMemberList(
   { proposals, committer, founding }: ListRules,
   judge: Judgement,
 ): void {
-  for (const sent of proposals)
-    validateProposal(group, sent, { judge, founding, extensions: extensionsAfter(group, proposals) });
+  const extensions = extensionsAfter(group, proposals);
+  for (const sent of proposals) validateProposal(group, sent, { judge, founding, extensions });
   const touched = [
     ...ofKind(proposals, 'update').map(({ sender }) => leafOfSender(sender)),
     ...ofKind(proposals, 'remove').map(({ proposal }) => proposal.removed),

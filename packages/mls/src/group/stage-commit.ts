@@ -5,10 +5,8 @@ import type { AuthenticatedContent } from '../framing/authenticated-content.ts';
 import { transcriptInput } from '../framing/authenticated-content.ts';
 import type { GroupContext } from '../schedule/group-context.ts';
 import { encodeGroupContext } from '../schedule/group-context.ts';
-import { mac, receiveExternalInit } from '../schedule/key-schedule.ts';
+import { receiveExternalInit } from '../schedule/key-schedule.ts';
 import { pskSecret } from '../schedule/psk.ts';
-import { secretTreeOf } from '../schedule/secret-tree.ts';
-import { confirmedTranscriptHash, interimTranscriptHash } from '../schedule/transcript.ts';
 import type { LeafNode } from '../tree/leaf-node.ts';
 import type { PathSecrets, PrivateKeys } from '../tree/path-secrets.ts';
 import { nextPrivateKeys, openPath, wipePathSecrets } from '../tree/path-secrets.ts';
@@ -19,8 +17,9 @@ import type { LeafIndex } from '../tree/tree-math.ts';
 import { nodeOf } from '../tree/tree-math.ts';
 import type { UpdatePath } from '../tree/update-path.ts';
 import type { Commit } from './commit-structure.ts';
+import { conclude, epochFrom } from './conclude.ts';
 import type { Provisional, PskStore } from './epoch.ts';
-import { applyProposals, demandFreshKeys, lookUpPsks, nextSecrets, noPsks, provisionalContext } from './epoch.ts';
+import { applyProposals, demandFreshKeys, lookUpPsks, noPsks, provisionalContext } from './epoch.ts';
 import type { Outcome } from './merge.ts';
 import { enter } from './merge.ts';
 import type { Actor, Judgement, ProposedBy } from './policy.ts';
@@ -196,32 +195,23 @@ function nextEpoch(
   const psks = lookUpPsks(state, provisional.psks, input.psks ?? noPsks);
   const next = provisionalContext(state.context, { tree, extensions: provisional.extensions });
   const opened = openCommitPath(state, { ...committing, path: commit.path, context: encodeGroupContext(next) });
-  const confirmed = confirmedTranscriptHash(suite, {
-    interimBefore: state.interimTranscriptHash,
-    commit: transcriptInput(message, message.auth.signature),
-  });
-  const context = { ...next, confirmedTranscriptHash: confirmed };
   const [external] = ofKind(proposals, 'external-init');
   const initSecret = external
     ? receiveExternalInit(suite, state.secrets, external.proposal.output)
     : state.secrets.init.slice();
   const psk = pskSecret(suite, psks);
-  const { joiner, epoch } = nextSecrets(suite, { initSecret, commitSecret: opened.commitSecret, psk, context });
-  wipeAll([initSecret, joiner, psk]);
-  const expected = mac(suite, epoch.secrets.confirmation, confirmed);
-  demand(equalSecret(expected, tag), 'bad-confirmation-tag', '§12.4.2');
-  const { reinit } = provisional;
-  return {
-    context,
-    tree,
-    ownLeaf,
-    privateKeys: opened.privateKeys,
-    secrets: epoch.secrets,
-    secretTree: secretTreeOf(suite, { leafCount: tree.leafCount, encryption: epoch.encryption }),
-    confirmationTag: expected,
-    interimTranscriptHash: interimTranscriptHash(suite, { confirmed, confirmationTag: expected }),
-    status: reinit === undefined ? { kind: 'active' } : { kind: 'reinitialised', reinit },
-  };
+  const concluded = conclude(suite, {
+    provisional: next,
+    interimBefore: state.interimTranscriptHash,
+    commit: transcriptInput(message, message.auth.signature),
+    initSecret,
+    commitSecret: opened.commitSecret,
+    psk,
+  });
+  wipeAll([initSecret, concluded.joiner, psk]);
+  demand(equalSecret(concluded.confirmationTag, tag), 'bad-confirmation-tag', '§12.4.2');
+  const { privateKeys } = opened;
+  return epochFrom(suite, concluded, { tree, ownLeaf, privateKeys, reinit: provisional.reinit });
 }
 
 function openCommitPath(

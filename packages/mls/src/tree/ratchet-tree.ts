@@ -110,7 +110,8 @@ export class RatchetTree {
     if (within.length === 0) return this.hash(index);
     if (isLeaf(index)) return this.#leafHash(index, undefined);
     const node = this.parentNode(index);
-    const kept = node && { ...node, unmergedLeaves: node.unmergedLeaves.filter((leaf) => !within.includes(leaf)) };
+    const gone = new Set(within);
+    const kept = node && { ...node, unmergedLeaves: node.unmergedLeaves.filter((leaf) => !gone.has(leaf)) };
     return this.#parentHash(kept, this.hashWithout(left(index), within), this.hashWithout(right(index), within));
   }
 

@@ -17,15 +17,15 @@ export function validateTree(tree: RatchetTree): void {
  * equal: a node further up knows more leaves.
  */
 function unmergedLeavesAgree(tree: RatchetTree): boolean {
-  return tree.nodes.every((node, index) => {
-    if (node?.kind !== 'parent') return true;
-    return node.unmergedLeaves.every((leaf) => {
+  const listed = tree.nodes.map((node) => (node?.kind === 'parent' ? new Set(node.unmergedLeaves) : undefined));
+  return listed.every((leaves, index) =>
+    [...(leaves ?? [])].every((leaf) => {
       if (!isWithin(nodeOf(leaf), index) || tree.leaf(leaf) === undefined) return false;
       const path = directPath(nodeOf(leaf), tree.leafCount);
       const between = path.slice(0, path.indexOf(index));
-      return between.every((at) => tree.parentNode(at)?.unmergedLeaves.includes(leaf) ?? true);
-    });
-  });
+      return between.every((at) => listed[at]?.has(leaf) ?? true);
+    }),
+  );
 }
 
 function keysAreUnique(tree: RatchetTree): boolean {
