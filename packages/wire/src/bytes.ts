@@ -67,9 +67,9 @@ export class ByteWriter {
   text16(value: string): this {
     return this.vec16(new TextEncoder().encode(value));
   }
-  /** The bytes written so far; a copy of exactly that size. */
+  /** The bytes written so far, owned by the caller. Not copied where the capacity was exact: a later write moves away. */
   done(): Uint8Array<ArrayBuffer> {
-    return this.#bytes.slice(0, this.#at);
+    return this.#at === this.#bytes.length ? this.#bytes : this.#bytes.slice(0, this.#at);
   }
 }
 

@@ -37,6 +37,8 @@ export interface Frame {
 
 export const FRAME_HEADER_BYTES = 12;
 
+const nothing = new Uint8Array(0);
+
 const kindOf: ReadonlyMap<number, FrameKind> = new Map(
   (Object.keys(frameKinds) as FrameKind[]).map((kind) => [frameKinds[kind], kind]),
 );
@@ -58,7 +60,7 @@ export function encodeFrame(frame: Frame): Uint8Array<ArrayBuffer> {
  */
 export class FrameReader {
   #bodyBytesMax: number;
-  #held: Uint8Array = new Uint8Array(0);
+  #held: Uint8Array = nothing;
 
   constructor(bodyBytesMax: number) {
     this.#bodyBytesMax = bodyBytesMax;
@@ -96,7 +98,7 @@ export class FrameReader {
       frames.push({ kind, request: view.getUint32(4), body: bytes.subarray(at + FRAME_HEADER_BYTES, end) });
       at = end;
     }
-    this.#held = at === bytes.length ? new Uint8Array(0) : bytes.slice(at);
+    this.#held = at === bytes.length ? nothing : bytes.slice(at);
     return frames;
   }
 }

@@ -85,6 +85,20 @@ test('an id has sixteen bytes', () => {
   for (const length of [0, 15, 17]) assert.throws(() => idOf(new Uint8Array(length)), SecureChatError);
 });
 
+test('what a writer has handed out does not change when it goes on', () => {
+  const writer = new ByteWriter(2).u16(0x0102);
+  const exact = writer.done();
+  const longer = writer.u8(3).done();
+  longer[0] = 9;
+  assert.deepEqual(
+    [[...exact], [...longer]],
+    [
+      [1, 2],
+      [9, 2, 3],
+    ],
+  );
+});
+
 test('integers and vectors are read back, and never past the end', () => {
   const bytes = new ByteWriter(1)
     .u8(255)
