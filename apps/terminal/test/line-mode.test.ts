@@ -324,6 +324,128 @@ test('a message that fails later says to whom, and !resend sends it again', asyn
   assert.match(output, /There is no failed message/);
 });
 
+test('an invite that was refused is asked for again', async () => {
+  let tries = 0;
+  const register: Client['register'] = () =>
+    tries++ === 0
+      ? Promise.reject(new SecureChatError('INVITE_INVALID'))
+      : Promise.resolve({ account: 'a', device: 'd', fingerprint: 'sha256:x' as never, recoveryWords: 'one two' });
+  const steps = ['alice', 'correct horse', '!register', 'alice', 'correct horse', 'GOOD'];
+  const { output, scripted } = await converse(steps, { invite: 'BAD', overrides: { register } });
+  const given = scripted.of('register').map(([account]) => (account as { invite?: string }).invite);
+  assert.deepEqual(given, ['BAD', 'GOOD']);
+  assert.match(output, /^This invite is unknown/m);
+  assert.match(output, /^Invite: \nRegistered/m);
+});
+
+for (const eventFirst of [true, false]) {
+  test(`a refusal is said once, its event ${eventFirst ? 'before' : 'behind'} the answer; !resend knows it`, async () => {
+    const failed = { kind: 'state', id: 'm7', conversation: '@bob', state: 'failed', code: 'BLOCKED' } as const;
+    const scripted = scriptedClient({
+      send: async () => {
+        if (eventFirst) scripted.emit(failed);
+        for (let turns = 0; turns < 5; turns++) await turn();
+        throw new SecureChatError('BLOCKED');
+      },
+    });
+    let output = '';
+    async function* input(): AsyncGenerator<Uint8Array> {
+      yield Buffer.from('!login\nalice\npassword\n@bob hi\n');
+      for (let turns = 0; turns < 20; turns++) await turn();
+      if (!eventFirst) scripted.emit(failed);
+      for (let turns = 0; turns < 5; turns++) await turn();
+      yield Buffer.from('!resend\n');
+    }
+    const screen = pipeScreen({ input: input(), write: (text) => (output += text) });
+    assert.equal(await runLineMode(scripted.client, screen, options), 7);
+    assert.equal(output.match(/blocked all messages/g)?.length, 1, output);
+    assert.doesNotMatch(output, /Not delivered/);
+    assert.deepEqual(scripted.of('resend'), [['m7']]);
+  });
+}
+
+test('another message to the same person that fails meanwhile is told for itself', async () => {
+  const scripted = scriptedClient({
+    send: async () => {
+      const failure = { kind: 'state', conversation: '@bob', state: 'failed' } as const;
+      scripted.emit({ ...failure, id: 'older', code: 'MAILBOX_FULL' });
+      scripted.emit({ ...failure, id: 'own', code: 'BLOCKED' });
+      for (let turns = 0; turns < 5; turns++) await turn();
+      throw new SecureChatError('BLOCKED');
+    },
+  });
+  let output = '';
+  async function* input(): AsyncGenerator<Uint8Array> {
+    yield Buffer.from('!login\nalice\npassword\n@bob hi\n');
+  }
+  const screen = pipeScreen({ input: input(), write: (text) => (output += text) });
+  await runLineMode(scripted.client, screen, options);
+  assert.match(output, /^User blocked all messages from you\. Nothing was sent\.$/m);
+  assert.match(output, /^Not delivered to bob\. The mailbox of the recipient is full\./m);
+});
+
+test('messages that waited are said to have gone out, once none waits any more', async () => {
+  let sent = 0;
+  const { output } = await converse(
+    [
+      ...login,
+      '@bob one',
+      ({ emit }) => emit({ kind: 'state', id: 'm1', conversation: '@bob', state: 'sent' }),
+      '@bob two',
+      '@bob three',
+      ({ emit }) => emit({ kind: 'state', id: 'm2', conversation: '@bob', state: 'sent' }),
+      ({ emit }) => emit({ kind: 'state', id: 'm3', conversation: '@bob', state: 'sent' }),
+      ({ emit }) => emit({ kind: 'state', id: 'm3', conversation: '@bob', state: 'delivered' }),
+    ],
+    { overrides: { send: () => Promise.resolve({ id: `m${++sent}`, state: 'queued', recipient: 'unknown' }) } },
+  );
+  assert.deepEqual(output.match(/^.*queued message.* sent.*$/gm), [
+    'The queued message to bob was sent: "one"',
+    '2 queued messages were sent.',
+  ]);
+});
+
+test('the reconnect of !resetkeys is no news, a later one is', async () => {
+  const blink = ({ emit }: Scripted): void => {
+    emit({ kind: 'connection', state: 'offline' });
+    emit({ kind: 'connection', state: 'connecting' });
+    emit({ kind: 'connection', state: 'online' });
+  };
+  let scripted: Scripted | undefined;
+  const resetKeys: Client['resetKeys'] = async () => {
+    if (scripted !== undefined) blink(scripted);
+    return Promise.resolve({ fingerprint: 'sha256:x' as never });
+  };
+  const { output } = await converse([...login, (given) => (scripted = given), '!resetkeys', blink], {
+    overrides: { resetKeys },
+  });
+  assert.match(output, /^New keys\./m);
+  assert.equal(output.match(/Connection lost|Connected again/g)?.length, 2, output);
+  assert.ok(output.indexOf('New keys') < output.indexOf('Connection lost'));
+});
+
+test('a server that is not there is named, with what to do', async () => {
+  const { output } = await converse(['!register', 'alice', 'correct horse'], {
+    overrides: { registration: refusing('UNREACHABLE') },
+  });
+  assert.match(
+    output,
+    /^The server cannot be reached\. .*\nThe address is ws:\/\/127\.0\.0\.1:4200;.*\n {2}npx securechat server$/m,
+  );
+});
+
+test('a server without the key that the address names is refused for good', async () => {
+  const server = `ws://127.0.0.1:4200#sha256:${'B'.repeat(43)}`;
+  const { output } = await converse(['!register', 'alice', 'correct horse'], {
+    server,
+    overrides: { registration: refusing('SERVER_KEY_CHANGED') },
+  });
+  assert.match(
+    output,
+    /^The server at ws:\/\/127\.0\.0\.1:4200 does not have the key .*sha256:B{43}.*Nothing was sent\./m,
+  );
+});
+
 test('block, unblock, who, verify, invite, status, users, version, resetkeys answer in a line', async () => {
   const { output, scripted } = await converse([
     ...login,
@@ -368,6 +490,15 @@ test('help lists the commands of the original', async () => {
   }
   assert.match(output, /^!file user path: /m);
   assert.match(output, /Did you mean !help file\?/);
+});
+
+test('help has topics, and lists every command in one of them', async () => {
+  const { output: topics } = await converse(
+    ['messages', 'files', 'people', 'account', 'keys'].map((t) => `!help ${t}`),
+  );
+  const { output: all } = await converse(['!help all']);
+  for (const [name] of all.matchAll(/^![a-z-]+/gm)) assert.match(topics, new RegExp(`^${name}\\b`, 'm'));
+  assert.match(topics, /^Alt\+Enter/m);
 });
 
 test('a password in the line is refused, and asked for instead', async () => {

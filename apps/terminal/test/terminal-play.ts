@@ -3,6 +3,7 @@
  * moment, `@bob offer` by a file offer. Run by terminal.test.ts inside tmux.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Message } from '@securechat/client';
 import { complete } from '../src/line/completion.ts';
 import { commands } from '../src/line/commands.ts';
 import { systemEditor } from '../src/line/editor.ts';
@@ -10,17 +11,21 @@ import { runLineMode } from '../src/line/line-mode.ts';
 import { terminalScreen } from '../src/line/terminal-screen.ts';
 import { messageFrom, scriptedClient } from './scripted-client.ts';
 
+/** Today, so that no date stands in front. */
+function saidNow(text: string): Message {
+  return { ...messageFrom('bob', text, `${Math.random()}`), at: new Date().toISOString() };
+}
+
 const scripted = scriptedClient({
   send: async (_to, text) => {
     await sleep(60);
     const id = `m-${text}`;
     const [, word, rest] = /^(\S+)\s*([\s\S]*)$/.exec(text) ?? [];
     void sleep(700).then(() => {
-      if (word === 'echo')
-        scripted.emit({ kind: 'message', message: messageFrom('bob', rest ?? '', `${Math.random()}`) });
+      if (word === 'echo') scripted.emit({ kind: 'message', message: saidNow(rest ?? '') });
       if (word === 'hostile') {
         const attack = '\u001b[2J\u001b[H\u001b]0;owned\u0007\u001b[?1049hgone\r\n@carol: not from carol';
-        scripted.emit({ kind: 'message', message: messageFrom('bob', attack) });
+        scripted.emit({ kind: 'message', message: saidNow(attack) });
       }
       if (word === 'offer')
         scripted.emit({ kind: 'fileOffer', id: 'f1', from: 'bob', name: 'cat.jpg', bytes: 2_500_000 });

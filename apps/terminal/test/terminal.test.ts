@@ -61,6 +61,29 @@ test('the half-typed line stays when a message arrives, and the cursor with it',
   }),
 );
 
+test('the title counts what came, until a key is pressed', needsTmux, () =>
+  playing(async (terminal) => {
+    const before = terminal.title();
+    terminal.type('@bob echo hello\r');
+    await terminal.until(/@bob: hello/);
+    assert.equal(terminal.title(), '(1) SecureChat');
+    terminal.type('x');
+    await terminal.until(/@bob> x$/m);
+    assert.equal(terminal.title(), before);
+  }),
+);
+
+test('a long message is broken at words, under its beginning', needsTmux, () =>
+  playing(
+    async (terminal) => {
+      terminal.type('@bob echo one two three four five six seven eight nine ten\r');
+      await terminal.until(/@bob: one two three four five six\n {12}seven eight nine ten/);
+      await terminal.until(/to bob: echo one two three four five\n {14}six seven eight nine ten ✓✓?/);
+    },
+    { columns: 42 },
+  ),
+);
+
 test('a sent message shows its mark, and the mark becomes delivered in place', needsTmux, () =>
   playing(async (terminal) => {
     terminal.type('@bob hi\r');

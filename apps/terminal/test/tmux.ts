@@ -15,6 +15,8 @@ export interface Terminal {
   until(pattern: RegExp, ms?: number): Promise<string>;
   /** Column and row of the cursor, from 0. */
   cursor(): readonly [number, number];
+  /** What the program made the title of the window; the default is the name of the machine. */
+  title(): string;
   resize(columns: number, rows: number): void;
   end(): void;
 }
@@ -84,6 +86,7 @@ export function openTerminal({ name, command, columns = 80, rows = 24, env = {} 
       const [column = 0, row = 0] = tmux('display', '-p', '#{cursor_x} #{cursor_y}').split(' ').map(Number);
       return [column, row];
     },
+    title: () => tmux('display', '-p', '#{pane_title}').trim(),
     resize: (columnsNow, rowsNow) => void tmux('resize-window', '-x', String(columnsNow), '-y', String(rowsNow)),
     end: () => {
       try {

@@ -1,6 +1,7 @@
 import { SecureChatError } from '@securechat/client';
 import type { Code } from '@securechat/client';
 import { parseInviteLink } from '../invite-link.ts';
+import { sanitizeLine } from '../sanitize.ts';
 import { asSecureChatError } from '../sentence.ts';
 import { parseAnswer } from './intent.ts';
 import type { Session } from './session.ts';
@@ -65,6 +66,11 @@ export async function login(session: Session, rest = ''): Promise<void> {
   if (password === undefined) return;
   try {
     const known = await client.hasProfile(username);
+    if (!known && screen.interactive) {
+      session.notice(
+        `There is no profile of ${sanitizeLine(username)} here. The recovery words bring the account back.`,
+      );
+    }
     const recoveryWords = known ? undefined : await screen.ask('Recovery words: ', { hidden: true });
     if (!known && (recoveryWords === undefined || recoveryWords.trim() === '')) return session.notice('Not logged in.');
     await session.enter(async () => {

@@ -12,6 +12,8 @@ import type { Entry, Screen } from './screen.ts';
 import { Session } from './session.ts';
 import type { LineOptions } from './session.ts';
 
+/** Nobody is called so; what was meant is seen at the beginning of it anyway. */
+const USERNAME_UNITS_MAX = 64;
 const LOOK_AGAIN_MS = 250;
 
 /**
@@ -84,6 +86,7 @@ async function obey(session: Session, entry: Extract<Entry, { kind: 'line' }>): 
       }
       return command(session, intent.name, intent.rest);
     case 'direct':
+      if (intent.user.length > USERNAME_UNITS_MAX) return session.failure(new SecureChatError('NO_SUCH_USER'));
       session.peer = intent.user;
       session.showPrompt();
       if (intent.text !== '') return sendText(session, intent.user, intent.text, entry.pasted);

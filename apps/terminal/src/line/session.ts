@@ -1,4 +1,5 @@
 import type { Client, ClientEvent, Code, LoggedIn } from '@securechat/client';
+import { formatServerAddress, parseServerAddress } from '@securechat/client';
 import { exitCodeOf, exitCodes } from '../exit-codes.ts';
 import { sanitizeText } from '../sanitize.ts';
 import { asSecureChatError, sentenceOf } from '../sentence.ts';
@@ -110,8 +111,11 @@ export class Session {
 
   /** A login or registration ended; later success makes an earlier failure good. */
   accountFailed(error: unknown): void {
-    const { code } = asSecureChatError(error);
+    const { code, detail } = asSecureChatError(error);
     this.accountOutcome = exitCodeOf(code);
+    if (code === 'SERVER_KEY_CHANGED' && detail.text === undefined && this.options.server.includes('#')) {
+      return this.warning(otherKey(this.options.server));
+    }
     this.failure(error);
     if (code !== 'UNREACHABLE') return;
     this.notice(`The address is ${this.options.server}; --server names another one. To start a server of your own:`);
@@ -240,6 +244,15 @@ export class Session {
     if (this.screen.interactive) return exitCodes.ok;
     return this.accountOutcome === exitCodes.ok ? this.sendOutcome : this.accountOutcome;
   }
+}
+
+/** The address itself insists on a key: there is no pin to remove. */
+function otherKey(server: string): string {
+  const { fingerprint = '', ...at } = parseServerAddress(server);
+  return (
+    `The server at ${formatServerAddress({ ...at, fingerprint: undefined })} does not have the key that its address ` +
+    `names (${fingerprint}). Nothing was sent. The address is out of date, or somebody is in between: ask for a new one.`
+  );
 }
 
 const UNREAD_SHOWN_MAX = 50;
