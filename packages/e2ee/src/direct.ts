@@ -273,7 +273,7 @@ export interface RefusedRow {
 export interface DecryptRowInput extends ConversationInput {
   /** The kind of the mailbox row. */
   readonly row: 'message' | 'commit';
-  /** Payload of a `message` row, or `commit` of the `Commit` in a `commit` row. */
+  /** Payload of the row: the message, or the commit without its capsule. */
   readonly ciphertext: Uint8Array;
   readonly people: readonly AccountBundle[];
   readonly nowMs: number;

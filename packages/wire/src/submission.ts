@@ -108,7 +108,7 @@ export function decodeAccepted(body: Uint8Array): Accepted {
 }
 
 /**
- * What a mailbox row is. `message`, `commit`, `invitation`: payload as submitted. `bounce`: protobuf `Bounce`, a row of
+ * What a mailbox row is. `message`: payload as submitted. `commit`, `invitation`: that part of it. `bounce`: protobuf `Bounce`, a row of
  * ours that never reached its device. `resync`, `expired`: protobuf `Missing`.
  */
 export const rowKinds = { message: 1, commit: 2, invitation: 3, bounce: 4, resync: 5, expired: 6 } as const;

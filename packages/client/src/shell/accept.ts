@@ -360,7 +360,7 @@ export class Inbox {
       state: record.state,
       entropy: account.entropy,
       row: row.kind === 'commit' ? 'commit' : 'message',
-      ciphertext: row.kind === 'commit' ? decodeMessage(control.Commit, row.payload).commit : row.payload,
+      ciphertext: row.payload,
       people,
       nowMs: account.nowMs(),
     });

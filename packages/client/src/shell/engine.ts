@@ -59,7 +59,10 @@ export interface EngineOptions {
   readonly ledger: Ledger;
   readonly mls: MlsEngine;
   readonly entropy: Entropy;
+  /** Wall clock, Unix ms: for people and certificates. */
   readonly nowMs: () => number;
+  /** A clock that nobody sets, for every wait: with the wall clock put back, a wait would last for days. */
+  readonly steadyMs?: () => number;
   readonly random: () => number;
   readonly emit: (event: ClientEvent) => void;
   /** A connection to the account's server; `resumption` of the last attach, to be used once. */
@@ -211,8 +214,12 @@ export class Engine implements OpenAccount {
 
   // ---- the loop
 
+  #steadyMs(): number {
+    return this.#options.steadyMs?.() ?? performance.now();
+  }
+
   #step(event: Event): void {
-    const moment = { nowMs: this.nowMs(), random: this.#options.random() };
+    const moment = { nowMs: this.#steadyMs(), random: this.#options.random() };
     const { state, effects } = update(this.#state, event, moment);
     this.#state = state;
     if (event.kind === 'caught-up' || (event.kind === 'opened' && !event.reading)) this.#caughtUp.resolve();
@@ -295,7 +302,7 @@ export class Engine implements OpenAccount {
     clearTimeout(this.#timer);
     const atMs = nextWakeMs(this.#state);
     if (atMs === undefined || this.#ended) return;
-    const waitMs = Math.min(TIMER_MS_MAX, Math.max(1, atMs - this.nowMs()));
+    const waitMs = Math.min(TIMER_MS_MAX, Math.max(1, atMs - this.#steadyMs()));
     this.#timer = setTimeout(() => this.dispatch({ kind: 'tick' }), waitMs);
   }
 

@@ -168,7 +168,8 @@ export class PostOffice {
     for (const device of devices) {
       const { payload } = submit;
       if (submit.kind !== 'found') {
-        this.#row(device, submit.kind, submit.group, payload);
+        const body = submit.kind === 'commit' ? control.Commit.decode(payload).commit : payload;
+        this.#row(device, submit.kind, submit.group, body);
         continue;
       }
       const founding = control.Founding.decode(payload);
