@@ -20,6 +20,7 @@ export type { LinkState } from './shell/link-state.ts';
 export type { Clock, ServerParts } from './shell/parts.ts';
 export { Presences } from './shell/presences.ts';
 export { Rates } from './shell/rates.ts';
+export { serveRequest } from './shell/serve.ts';
 export { Submits } from './shell/submits.ts';
 export { Workload } from './shell/workload.ts';
 export type { AppendedRow, RecordWrite, Store, Submission, SubmitResult } from './stores/port.ts';

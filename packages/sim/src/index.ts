@@ -1,0 +1,6 @@
+export type { Plan, Step } from './plan.ts';
+export { planOf } from './plan.ts';
+export type { Bug } from './planted.ts';
+export type { Outcome, RunOptions } from './simulate.ts';
+export { simulate } from './simulate.ts';
+export type { Violation } from './witness.ts';

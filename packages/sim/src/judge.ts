@@ -1,0 +1,153 @@
+/** What has to hold once everything is quiet: what people said against what lies on the disks. */
+import type { MlsEngine } from '@securechat/e2ee';
+import { sendingGroup } from '@securechat/client/engine';
+import type { Code } from '@securechat/wire';
+import { toBase64url } from '@securechat/wire';
+import type { ClientNode } from './client-node.ts';
+import type { WipeWatch } from './simulate.ts';
+import type { Saying, Witness } from './witness.ts';
+import type { Life, World } from './world.ts';
+
+interface Evidence {
+  readonly world: World;
+  readonly witness: Witness;
+  readonly clients: ReadonlyMap<string, ClientNode>;
+  /** Message keys that were used. */
+  readonly spent: ReadonlySet<string>;
+  readonly wipes: readonly WipeWatch[];
+  readonly engineFor: (life: Life) => MlsEngine;
+}
+
+/** Gaps that say where something went that was accepted. */
+const explained: ReadonlySet<Code> = new Set<Code>(['RESYNC_REQUIRED', 'EXPIRED']);
+
+export async function judge(evidence: Evidence): Promise<void> {
+  everyMessage(evidence);
+  everyPromise(evidence);
+  everyOrder(evidence);
+  everyGap(evidence);
+  everyKey(evidence);
+  await everyGroup(evidence);
+}
+
+/** True where the other side may lack something of what it was sent, and says so. */
+function mayLack({ witness }: Evidence, name: string): boolean {
+  if (witness.deleted.has(name)) return true;
+  const gaps = witness.gaps.get(name) ?? [];
+  return gaps.some(({ code }) => explained.has(code)) || (witness.rolledBack.has(name) && gaps.length > 0);
+}
+
+function everyMessage(evidence: Evidence): void {
+  for (const saying of evidence.witness.sayings) {
+    const sender = evidence.clients.get(saying.from);
+    const receiver = evidence.clients.get(saying.to);
+    if (sender !== undefined && receiver !== undefined) judgeMessage(evidence, saying, sender, receiver);
+  }
+}
+
+function judgeMessage(evidence: Evidence, saying: Saying, sender: ClientNode, receiver: ClientNode): void {
+  const { witness } = evidence;
+  const { from, to, text, status } = saying;
+  const arrived = receiver.history(from).filter((one) => one.text === text);
+  if (arrived.length > 1) witness.fail('stored-twice', `${to} has ${text} ${arrived.length} times`);
+  if (status === 'unsaid' && arrived.length > 0) witness.fail('from-nowhere', `${to} has ${text}, which nobody sent`);
+  const own = [...(sender.disk.durable.messages.get(to)?.keys() ?? [])].find((id) => sender.textOf(to, id) === text);
+  const known = own === undefined ? undefined : sender.stateOf(to, own);
+  const unsure = witness.rolledBack.has(from) || witness.deleted.has(from) || sender.over !== undefined;
+  if (unsure) return;
+  const { state, code } = known ?? {};
+  if (status === 'taken' && state === undefined) return witness.fail('forgotten', `${from} has no ${text} any more`);
+  if (state === 'queued') return witness.fail('never-settled', `${text} of ${from} is still queued`);
+  const refused = state === 'failed' || (status === 'refused' && state === undefined);
+  if (refused && arrived.length > 0 && !witness.deleted.has(to))
+    return witness.fail(
+      'refused-then-delivered',
+      `${text} failed for ${from} (${code ?? saying.code}) and ${to} has it`,
+    );
+  const accepted = state === 'sent' || state === 'delivered' || state === 'read';
+  if (accepted && arrived.length === 0 && !mayLack(evidence, to) && !witness.rolledBack.has(to))
+    return witness.fail('lost', `${text} is ${state} for ${from} and ${to} does not have it`);
+  if (accepted && arrived.length === 0 && !mayLack(evidence, to))
+    witness.fail('lost-in-silence', `${text} is ${state} for ${from}, ${to} does not have it and shows no gap`);
+}
+
+/** D1, from the server's mouth: whatever it called stored is there. */
+function everyPromise(evidence: Evidence): void {
+  const { witness, clients } = evidence;
+  for (const { from, message, device } of witness.promised()) {
+    const receiver = [...clients.values()].find(({ person }) => person.record.device === device);
+    if (receiver === undefined || mayLack(evidence, receiver.person.name)) continue;
+    const saidTo = witness.sayings.some(({ to }) => to === receiver.person.name);
+    const isMessage = clients.get(from)?.stateOf(receiver.person.name, message) !== undefined;
+    if (!saidTo || !isMessage) continue;
+    if (!receiver.history(from).some(({ id }) => id === message))
+      witness.fail('promise-broken', `the server said that ${receiver.person.name} has ${message} of ${from}`);
+  }
+}
+
+function everyOrder({ witness, clients }: Evidence): void {
+  const numbers = new Map(witness.sayings.map(({ text, number }) => [text, number]));
+  for (const receiver of clients.values())
+    for (const from of clients.keys()) {
+      if (witness.rolledBack.has(from) || witness.rolledBack.has(receiver.person.name)) continue;
+      const got = receiver.history(from).map(({ text }) => numbers.get(text) ?? -1);
+      const wrong = got.findIndex((number, at) => at > 0 && number < (got[at - 1] ?? 0));
+      if (wrong > 0) witness.fail('order', `${receiver.person.name} has ${from}'s ${got.join()}`);
+    }
+}
+
+/** A gap is only where something is missing. */
+function everyGap({ witness }: Evidence): void {
+  if (witness.rolledBack.size > 0) return;
+  for (const [name, gaps] of witness.gaps)
+    for (const { code, missing } of gaps)
+      if (!explained.has(code)) witness.fail('gap', `${name} is shown a gap of ${missing}: ${code}`);
+}
+
+/** Used keys are nowhere any more: not on a disk, not in the memory that was named. */
+function everyKey({ witness, clients, spent, wipes }: Evidence): void {
+  for (const client of clients.values())
+    for (const [key, value] of client.disk.durable.records) {
+      if (!key.startsWith('group/') || witness.rolledBack.has(client.person.name)) continue;
+      const text = Buffer.from(value).toString('latin1');
+      for (const used of spent)
+        if (text.includes(used)) witness.fail('key-kept', `${client.person.name} has a key on the disk that was used`);
+    }
+  for (const client of clients.values()) {
+    const { running } = client;
+    if (running === undefined || running.store.troubled) continue;
+    const watch = wipes.find(({ life }) => life === running.life);
+    if (watch?.arrays.some((array) => array.some((byte) => byte !== 0)) === true)
+      witness.fail('not-wiped', `${client.person.name} keeps what it was to wipe`);
+  }
+}
+
+/** Both sides of a conversation write in one group, and agree on its epoch. */
+async function everyGroup({ world, witness, clients, engineFor }: Evidence): Promise<void> {
+  for (const [name, client] of clients)
+    for (const [user, { lineage }] of client.running?.engine.ledger.conversations ?? []) {
+      const peer = clients.get(user);
+      const mine = sendingGroup(lineage);
+      const theirs = sendingGroup(peer?.running?.engine.ledger.conversation(name).lineage ?? []);
+      if (name > user || mine === undefined || theirs === undefined || mine.group !== theirs.group) continue;
+      const [own, other] = await factsOf([client, peer], mine.group, { world, engineFor });
+      if (own === undefined || other === undefined) continue;
+      const agree = own.epoch === other.epoch && own.authenticator === other.authenticator;
+      if (!agree) witness.fail('members-disagree', `${name} is in epoch ${own.epoch}, ${user} in ${other.epoch}`);
+    }
+}
+
+async function factsOf(
+  nodes: readonly (ClientNode | undefined)[],
+  group: Parameters<NonNullable<ClientNode['running']>['engine']['ledger']['group']>[0],
+  { world, engineFor }: Pick<Evidence, 'world' | 'engineFor'>,
+) {
+  const facts: ({ readonly epoch: number; readonly authenticator: string } | undefined)[] = [];
+  for (const node of nodes) {
+    const running = node?.running;
+    const record = running && (await world.as(running.life, () => running.engine.ledger.group(group)));
+    const read = record && engineFor({ name: 'judge', alive: true }).facts(record.state);
+    facts.push(read && { epoch: read.epoch, authenticator: toBase64url(read.authenticator) });
+  }
+  return facts;
+}

@@ -1,0 +1,115 @@
+/**
+ * Connections as TCP gives them: what is sent arrives in order or not at all, a broken one has delivered a beginning, and
+ * each side hears of the end in its own time, or when nothing was heard for too long. Reordering and duplicates come
+ * from connections that follow each other.
+ */
+import type { Code, Frame } from '@securechat/wire';
+import { limits } from '@securechat/wire';
+import type { Chance } from './chance.ts';
+import type { Life, World } from './world.ts';
+
+/** One end of a connection. */
+export interface Peer {
+  readonly life: Life;
+  onFrame(frame: Frame): void;
+  /** Once, last. */
+  onClose(code: Code): void;
+}
+
+/** What the way between one node and the server is like now. */
+export interface Road {
+  latencyMsMin: number;
+  latencyMsMax: number;
+  /** Nothing gets through before. */
+  blockedUntilMs: number;
+}
+
+type Side = 'client' | 'server';
+const other = { client: 'server', server: 'client' } as const;
+
+export class Wire {
+  readonly #world: World;
+  readonly #road: Road;
+  readonly #chance: Chance;
+  readonly #peers: Readonly<Record<Side, Peer>>;
+  readonly #open: Record<Side, boolean> = { client: true, server: true };
+  /** When the last thing sent towards a side arrives. */
+  readonly #lastMs: Record<Side, number> = { client: 0, server: 0 };
+  /** Towards a side nothing arrives from this time on. */
+  readonly #cutMs: Record<Side, number> = { client: Infinity, server: Infinity };
+
+  constructor(parts: { world: World; road: Road; chance: Chance; client: Peer; server: Peer }) {
+    this.#world = parts.world;
+    this.#road = parts.road;
+    this.#chance = parts.chance;
+    this.#peers = { client: parts.client, server: parts.server };
+  }
+
+  isOpen(side: Side): boolean {
+    return this.#open[side];
+  }
+
+  send(from: Side, frame: Frame): void {
+    if (!this.#open[from]) return;
+    // The bytes leave the process: whatever is wiped behind them does not change them.
+    const copy = { ...frame, body: frame.body.slice() };
+    this.#arrive(other[from], (peer) => peer.onFrame(copy));
+  }
+
+  /** In order behind what was sent. */
+  close(from: Side, code: Code = 'CONNECTION_LOST'): void {
+    if (!this.#open[from]) return;
+    this.#open[from] = false;
+    this.#arrive(other[from], () => this.#hear(other[from], code));
+  }
+
+  /** The connection breaks: of what is under way a beginning arrives. `deafMs`: how long a side may not know it. */
+  cut(deafMs: Readonly<Record<Side, number>>): void {
+    const nowMs = this.#world.nowMs;
+    for (const side of ['client', 'server'] as const) {
+      this.#cutMs[side] = Math.min(this.#cutMs[side], nowMs + this.#chance.fraction() * this.#road.latencyMsMax);
+      this.#world.after(deafMs[side], this.#peers[side].life, () => this.#hear(side, 'CONNECTION_LOST'));
+    }
+  }
+
+  /** Nothing was heard for so long that each side gives it up. */
+  starve(): void {
+    for (const side of ['client', 'server'] as const)
+      this.#world.after(limits.deadMs.value, this.#peers[side].life, () => {
+        if (this.#road.blockedUntilMs > this.#world.nowMs) this.#hear(side, 'TIMEOUT');
+      });
+  }
+
+  /** The process of a side ended. */
+  die(side: Side, deafMs: number): void {
+    this.#open[side] = false;
+    this.#cutMs[side] = 0;
+    const there = other[side];
+    this.#cutMs[there] = Math.min(this.#cutMs[there], this.#world.nowMs + this.#chance.between(0, 20));
+    this.#world.after(deafMs, this.#peers[there].life, () => this.#hear(there, 'CONNECTION_LOST'));
+  }
+
+  #arrive(side: Side, what: (peer: Peer) => void): void {
+    const { latencyMsMin, latencyMsMax, blockedUntilMs } = this.#road;
+    const nowMs = this.#world.nowMs;
+    const travelMs = this.#chance.between(latencyMsMin, latencyMsMax);
+    const atMs = Math.max(this.#lastMs[side], nowMs + travelMs, blockedUntilMs);
+    this.#lastMs[side] = atMs;
+    const peer = this.#peers[side];
+    const deliver = (): void => {
+      const { nowMs: thenMs } = this.#world;
+      if (!this.#open[side] || thenMs >= this.#cutMs[side]) return;
+      if (thenMs < this.#road.blockedUntilMs) {
+        this.#lastMs[side] = Math.max(this.#lastMs[side], this.#road.blockedUntilMs);
+        this.#world.at(this.#road.blockedUntilMs, peer.life, deliver);
+      } else what(peer);
+    };
+    this.#world.at(atMs, peer.life, deliver);
+  }
+
+  #hear(side: Side, code: Code): void {
+    if (!this.#open[side]) return;
+    this.#open[side] = false;
+    this.#peers[side].onClose(code);
+  }
+}

@@ -1,0 +1,270 @@
+/**
+ * Sees everything and judges it: what people said, what went over the wire, what the server decided and committed, what
+ * was shown, and what lies on the disks in the end. Every rule that is broken has a name.
+ */
+import type { ClientEvent, Engine } from '@securechat/client/engine';
+import type { SubmitFacts, SubmitOutcome, Submission } from '@securechat/server/parts';
+import type { Code, DeviceId } from '@securechat/wire';
+import { control, decodeAccepted, decodeSubmit } from '@securechat/wire';
+import { createHash } from 'node:crypto';
+import type { Person } from './people.ts';
+import { toyHeader } from './toy-engine.ts';
+
+export interface Violation {
+  /** Which invariant. */
+  readonly rule: string;
+  readonly text: string;
+}
+
+/** Something a person wrote. */
+export interface Saying {
+  readonly number: number;
+  readonly from: string;
+  readonly to: string;
+  readonly text: string;
+  /** `unknown`: the process ended before it was on disk, or right after. */
+  status: 'unsaid' | 'unknown' | 'taken' | 'refused';
+  id: string | undefined;
+  code: Code | undefined;
+}
+
+interface Sent {
+  readonly person: string;
+  /** Everything but submit number and lowest unresolved. */
+  readonly fixed: string;
+  /** The inner id. */
+  readonly message: string | undefined;
+  /** Refused since it was sent last: may be encrypted again. */
+  refused: boolean;
+}
+
+type Decision = readonly [Submission, SubmitFacts, SubmitOutcome];
+
+/** Codes that say who asks, and nothing about the submission. */
+const fences: ReadonlySet<Code> = new Set<Code>(['SESSION_REPLACED', 'DEVICE_REVOKED']);
+const MARK = 'canary';
+
+export class Witness {
+  readonly violations: Violation[] = [];
+  readonly sayings: Saying[] = [];
+  /** Profiles put back to an old copy: what was in them since is gone, visibly. */
+  readonly rolledBack = new Set<string>();
+  readonly deleted = new Set<string>();
+  /** A disk of theirs gave an error: what they were told of a message may not be what is on it. */
+  readonly troubled = new Set<string>();
+  /** The run lets rows expire. */
+  expires = false;
+  readonly gaps = new Map<string, { readonly code: Code; readonly missing: number }[]>();
+  /** By device and client id: what the server said is stored, and where. */
+  readonly said = new Map<string, readonly DeviceId[]>();
+  readonly #clock: () => number;
+  readonly #trace = createHash('sha256');
+  readonly #log: string[] | undefined;
+  readonly #sent = new Map<string, Sent>();
+  readonly #ofMessage = new Map<string, Set<string>>();
+  readonly #keys = new Map<string, string>();
+  readonly #engines = new Map<string, Engine>();
+  readonly #shown = new Map<string, string>();
+  readonly #stored = new Map<string, Decision>();
+  readonly #commits = new Map<string, string>();
+  #decisions: Decision[] = [];
+
+  constructor(clock: () => number, keepLog: boolean) {
+    this.#clock = clock;
+    this.#log = keepLog ? [] : undefined;
+  }
+
+  /** Everything that happened, in order, as one hash: two runs of a seed have the same. */
+  get digest(): string {
+    return this.#trace.copy().digest('base64url').slice(0, 16);
+  }
+  get log(): readonly string[] {
+    return this.#log ?? [];
+  }
+
+  note(text: string): void {
+    const line = `${this.#clock()} ${text}`;
+    this.#trace.update(`${line}\n`);
+    this.#log?.push(line);
+  }
+
+  fail(rule: string, text: string): void {
+    this.note(`VIOLATION ${rule}: ${text}`);
+    this.violations.push({ rule, text });
+  }
+
+  // ---- people
+
+  says(from: string, to: string, text: string) {
+    const saying: Saying = {
+      number: this.sayings.length,
+      from,
+      to,
+      text,
+      status: 'unknown',
+      id: undefined,
+      code: undefined,
+    };
+    this.sayings.push(saying);
+    this.note(`${from} says ${text} to ${to}`);
+    return {
+      unsaid: (): void => void (saying.status = 'unsaid'),
+      taken: (id: string): void => {
+        Object.assign(saying, { status: 'taken', id });
+        this.note(`${text} taken`);
+      },
+      refused: (code: Code): void => {
+        Object.assign(saying, { status: 'refused', code });
+        this.note(`${text} refused ${code}`);
+      },
+    };
+  }
+
+  /** A process of this person runs. */
+  opened({ name }: Person, engine: Engine): void {
+    this.#engines.set(name, engine);
+  }
+
+  event(name: string, event: ClientEvent): void {
+    if (event.kind === 'message') {
+      const { id, text, own } = event.message;
+      if (own) return;
+      this.note(`${name} sees ${text}`);
+      const key = `${name} ${text}`;
+      if (this.#shown.has(key)) this.fail('shown-twice', `${name} sees ${text} as ${this.#shown.get(key)} and ${id}`);
+      this.#shown.set(key, id);
+    }
+    if (event.kind === 'state') this.note(`${name}: ${event.id} ${event.state} ${event.code ?? ''}`);
+    if (event.kind === 'connection') this.note(`${name} ${event.state} ${event.code ?? ''}`);
+    if (event.kind === 'gap') {
+      this.note(`${name} sees a gap of ${event.missing}: ${event.code}`);
+      this.gaps.set(name, [...(this.gaps.get(name) ?? []), { code: event.code, missing: event.missing }]);
+    }
+  }
+
+  // ---- the wire
+
+  submitted({ name, record }: Person, body: Uint8Array): void {
+    const submit = decodeSubmit(body);
+    const { kind, group, epoch, chainNumber, payload } = submit;
+    const key = `${record.device} ${submit.id}`;
+    this.note(`${name} submits ${kind} #${submit.submitNumber} chain ${chainNumber} epoch ${epoch} ${submit.id}`);
+    if (Buffer.from(payload.buffer, payload.byteOffset, payload.length).includes(MARK))
+      this.fail('plaintext', `${name} sends what can be read`);
+    const digest = createHash('sha256').update(payload).digest('base64url');
+    const fixed = [kind, group, epoch, chainNumber, digest].join(' ');
+    const before = this.#sent.get(key);
+    if (before === undefined) {
+      const message =
+        kind === 'commit' ? undefined : this.#engines.get(name)?.ledger.outboxBySubmit(submit.id)?.message;
+      this.#firstSent(name, key, message);
+      this.#sent.set(key, { person: name, fixed, message, refused: false });
+    } else {
+      if (before.fixed !== fixed) this.fail('resend-differs', `${name}: ${submit.id} has other bytes than before`);
+      before.refused = false;
+    }
+    this.#keyOf(name, record.device, { kind, group, payload, digest });
+  }
+
+  /** A message under a second client id was encrypted again: only a refusal permits that. */
+  #firstSent(name: string, key: string, message: string | undefined): void {
+    if (message === undefined) return;
+    const inner = `${name} ${message}`;
+    const keys = this.#ofMessage.get(inner) ?? new Set();
+    for (const earlier of keys)
+      if (this.#sent.get(earlier)?.refused === false && !this.rolledBack.has(name))
+        this.fail('encrypted-again', `${name} encrypts ${message} again, which nobody refused`);
+    this.#ofMessage.set(inner, keys.add(key));
+  }
+
+  /** No key of a chain encrypts two things. */
+  #keyOf(
+    name: string,
+    device: DeviceId,
+    sent: { kind: string; group: string; payload: Uint8Array; digest: string },
+  ): void {
+    if (sent.kind === 'commit') return;
+    const ciphertext = sent.kind === 'found' ? control.Founding.decode(sent.payload).firstMessage : sent.payload;
+    const header = toyHeader(ciphertext);
+    if (header === undefined) return;
+    const use = `${device} ${sent.group} ${header.epoch} ${header.generation}`;
+    const known = this.#keys.get(use);
+    if (known !== undefined && known !== sent.digest)
+      this.fail('key-used-twice', `${name} encrypts two messages with one key`);
+    this.#keys.set(use, sent.digest);
+  }
+
+  refusalRead({ name, record }: Person, id: string, code: Code): void {
+    this.note(`${name} is refused ${id}: ${code}`);
+    const sent = this.#sent.get(`${record.device} ${id}`);
+    if (sent !== undefined) sent.refused = true;
+  }
+
+  // ---- the server
+
+  attached({ name }: Person, generation: number): void {
+    this.note(`${name} attached ${generation}`);
+  }
+
+  /** Inside a transaction. */
+  decided(submission: Submission, facts: SubmitFacts, outcome: SubmitOutcome): void {
+    this.#decisions.push([submission, facts, outcome]);
+    const { sender, submit } = submission;
+    if (outcome.kind === 'accepted' && facts.sender?.generation !== sender.generation)
+      this.fail('fence', `${submit.id} of an older connection is accepted`);
+  }
+
+  /** The transaction ended. */
+  ended(how: 'kept' | 'lost'): void {
+    const decisions = this.#decisions;
+    this.#decisions = [];
+    if (how === 'kept') for (const decision of decisions) this.#committed(decision);
+  }
+
+  #committed(decision: Decision): void {
+    const [{ sender, submit }, , outcome] = decision;
+    const key = `${sender.device} ${submit.id}`;
+    const person = this.#sent.get(key)?.person ?? '';
+    const known = this.#stored.has(key);
+    if (outcome.kind === 'refused') {
+      if (known && !fences.has(outcome.code) && !this.rolledBack.has(person))
+        this.fail('refused-after-accepted', `${submit.id} was stored before and is refused: ${outcome.code}`);
+      return;
+    }
+    if (outcome.kind === 'repeat') return;
+    if (known) this.fail('stored-twice', `${submit.id} is stored a second time`);
+    this.#stored.set(key, decision);
+    if (submit.kind !== 'commit') return;
+    const place = `${submit.group} ${submit.epoch}`;
+    if (this.#commits.has(place)) this.fail('two-commits', `epoch ${submit.epoch} of ${submit.group} has two commits`);
+    this.#commits.set(place, submit.id);
+  }
+
+  /** The server said so, whether or not it arrives. */
+  answered({ name, record }: Person, _generation: number, kind: 'accepted' | 'refused', bytes: Uint8Array): void {
+    if (kind === 'refused') return;
+    const { id, devices } = decodeAccepted(bytes);
+    this.note(`accepted ${id} of ${name}`);
+    const key = `${record.device} ${id}`;
+    this.said.set(
+      key,
+      devices.filter(({ state }) => state === 'stored').map(({ device }) => device),
+    );
+    if (!this.#stored.has(key)) this.fail('said-before-stored', `${id} of ${name} is accepted and not on the disk`);
+  }
+
+  // ---- the end
+
+  /** Inner ids of messages that the server said are stored for the device, by person who sent them. */
+  *promised(): Generator<{ readonly from: string; readonly message: string; readonly device: DeviceId }> {
+    for (const [key, devices] of this.said) {
+      const sent = this.#sent.get(key);
+      if (sent?.message === undefined) continue;
+      for (const device of devices) yield { from: sent.person, message: sent.message, device };
+    }
+  }
+
+  static mark(number: number): string {
+    return `${MARK}-${number}`;
+  }
+}

@@ -1,0 +1,195 @@
+/**
+ * Virtual time in one thread. What happens is a list of moments, one after the other; between two of them everything that
+ * the first one started runs until it only waits. Code under simulation keeps its `setTimeout`: whoever runs inside a
+ * world (an asynchronous context) gets virtual timers, everybody else in the process the real ones.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { webcrypto } from 'node:crypto';
+
+/** One process of one node: with its end all that it had planned is gone. */
+export interface Life {
+  readonly name: string;
+  alive: boolean;
+}
+
+interface Moment {
+  readonly atMs: number;
+  readonly order: number;
+  readonly life: Life;
+  readonly work: () => void;
+  cancelled: boolean;
+}
+
+interface Inside {
+  readonly world: World;
+  readonly life: Life;
+}
+
+interface Job {
+  readonly result: Promise<unknown>;
+  settle(): Promise<void>;
+}
+
+const inside = new AsyncLocalStorage<Inside>();
+const real = { setTimeout, setInterval, setImmediate, clearTimeout, clearInterval };
+
+export class World {
+  nowMs = 0;
+  /** Moments that passed. */
+  moments = 0;
+  readonly #heap: Moment[] = [];
+  readonly #jobs: Job[] = [];
+  #order = 0;
+
+  /** What comes next, and when. */
+  get nextMs(): number | undefined {
+    return this.#heap[0]?.atMs;
+  }
+
+  at(atMs: number, life: Life, work: () => void): Moment {
+    const moment = { atMs: Math.max(this.nowMs, atMs), order: this.#order, life, work, cancelled: false };
+    this.#order += 1;
+    push(this.#heap, moment);
+    return moment;
+  }
+
+  after(ms: number, life: Life, work: () => void): Moment {
+    return this.at(this.nowMs + ms, life, work);
+  }
+
+  /** Runs in the name of a process, now. */
+  as<T>(life: Life, work: () => T): T {
+    return inside.run({ world: this, life }, work);
+  }
+
+  /** Passes every moment up to `untilMs`, and that time. */
+  async run(untilMs: number): Promise<void> {
+    takeOver();
+    await this.settle();
+    for (let next = this.#heap[0]; next !== undefined && next.atMs <= untilMs; next = this.#heap[0]) {
+      pop(this.#heap);
+      if (next.cancelled || !next.life.alive) continue;
+      this.nowMs = next.atMs;
+      this.moments += 1;
+      this.as(next.life, next.work);
+      await this.settle();
+    }
+    this.nowMs = Math.max(this.nowMs, untilMs);
+  }
+
+  /** Until everything only waits: for time, or for another node. */
+  async settle(): Promise<void> {
+    for (;;) {
+      await new Promise<void>((resolve) => real.setImmediate(resolve));
+      const job = this.#jobs.shift();
+      if (job === undefined) return;
+      await job.settle();
+    }
+  }
+
+  /** Work on other threads ends in the order in which it began, so that a seed replays. */
+  inOrder<T>(result: Promise<T>): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    this.#jobs.push({ result, settle: () => result.then(resolve, reject) });
+    return promise;
+  }
+}
+
+// ---- timers
+
+/** What a timer function returns; `unref` as in Node, where it changes nothing here. */
+class VirtualTimer {
+  moment: Moment | undefined;
+  unref(): this {
+    return this;
+  }
+  ref(): this {
+    return this;
+  }
+  hasRef(): boolean {
+    return true;
+  }
+}
+
+function start(here: Inside, work: () => void, ms: number, again: boolean): VirtualTimer {
+  const timer = new VirtualTimer();
+  const delayMs = Math.max(1, ms);
+  const fire = (): void => {
+    timer.moment = again ? here.world.after(delayMs, here.life, fire) : undefined;
+    work();
+  };
+  timer.moment = here.world.after(delayMs, here.life, fire);
+  return timer;
+}
+
+let taken = false;
+
+/** Once per process. Outside of a world everything stays as it was. */
+function takeOver(): void {
+  if (taken) return;
+  taken = true;
+  const timers = (again: boolean, otherwise: (...all: never[]) => unknown) =>
+    function (work: (...all: unknown[]) => void, ms = 0, ...rest: unknown[]): unknown {
+      const here = inside.getStore();
+      if (here === undefined) return otherwise(...([work, ms, ...rest] as never[]));
+      return start(here, () => work(...rest), ms, again);
+    };
+  const clear =
+    (otherwise: (timer: never) => void) =>
+    (timer: unknown): void => {
+      if (!(timer instanceof VirtualTimer)) return otherwise(timer as never);
+      if (timer.moment !== undefined) timer.moment.cancelled = true;
+    };
+  Object.assign(globalThis, {
+    setTimeout: Object.assign(timers(false, real.setTimeout as never), real.setTimeout),
+    setInterval: Object.assign(timers(true, real.setInterval as never), real.setInterval),
+    clearTimeout: clear(real.clearTimeout as never),
+    clearInterval: clear(real.clearInterval as never),
+  });
+  const { subtle } = webcrypto;
+  for (const name of ['decrypt', 'encrypt', 'sign', 'verify', 'digest', 'importKey', 'deriveBits'] as const) {
+    const original = subtle[name].bind(subtle) as (...all: unknown[]) => Promise<unknown>;
+    const ordered = (...all: unknown[]): Promise<unknown> => {
+      const result = original(...all);
+      return inside.getStore()?.world.inOrder(result) ?? result;
+    };
+    Object.defineProperty(subtle, name, { value: ordered, configurable: true });
+  }
+}
+
+// ---- a heap by time, then by order
+
+function before(a: Moment, b: Moment): boolean {
+  return a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order);
+}
+
+function push(heap: Moment[], moment: Moment): void {
+  let at = heap.push(moment) - 1;
+  while (at > 0) {
+    const up = (at - 1) >> 1;
+    const parent = heap[up];
+    if (parent === undefined || !before(moment, parent)) break;
+    heap[at] = parent;
+    at = up;
+  }
+  heap[at] = moment;
+}
+
+function pop(heap: Moment[]): void {
+  const last = heap.pop();
+  if (last === undefined || heap.length === 0) return;
+  let at = 0;
+  for (;;) {
+    let down = 2 * at + 1;
+    let child = heap[down];
+    const right = heap[down + 1];
+    if (child !== undefined && right !== undefined && before(right, child)) {
+      child = right;
+      down += 1;
+    }
+    if (child === undefined || !before(child, last)) break;
+    heap[at] = child;
+    at = down;
+  }
+  heap[at] = last;
+}
