@@ -13,7 +13,8 @@ import type { ResumedDevice } from '../shell/handshake.ts';
 import type { ServerParts } from '../shell/parts.ts';
 import { readRecord } from '../shell/records.ts';
 import { wrapSecret } from '../shell/wrapped-secret.ts';
-import type { RecordWrite } from '../stores/port.ts';
+import type { RecordWrite, Store } from '../stores/port.ts';
+import { StoreError } from '../stores/port.ts';
 
 const nothing = new Uint8Array(0);
 /** Far above any mailbox, far below where numbers lose precision. */
@@ -72,21 +73,28 @@ export const attachConfirm = operation({
     const attaching = store.attach(state.device, request.storedUpTo, nowMs, request.history);
     // In one commit with the attach. Should the attach be refused, nobody learns its secret, and it does not hold.
     const resumption = newResumption(server, state, nowMs);
-    const storing = store.put([resumption.write]);
+    const storing = stored(store, resumption.write);
     storing.catch(() => undefined); // awaited below, where a failure finds the device among the links
     const attached = await attaching;
     if (attached === undefined) throw new SecureChatError('DEVICE_REVOKED');
     const attachment = { account: state.account, device: state.device, generation: attached.generation };
     if (!links.attach(caller.link, attachment)) throw new SecureChatError('SESSION_REPLACED');
     // Read after the device is among the links: whoever ends it now finds it there.
-    const [record, vault, stock, { ok }] = await Promise.all([
+    const [record, vault, stock, resumable] = await Promise.all([
       readRecord(store, 'account', state.account),
       store.get('vault', [state.account]),
       store.keyPackageStock(state.device),
       storing,
     ]);
-    if (!ok) throw new SecureChatError('INTERNAL');
-    return { attachment, attached, resumption, record: record?.value, vault: vault.get(state.account), stock };
+    return {
+      attachment,
+      attached,
+      resumption,
+      resumable,
+      record: record?.value,
+      vault: vault.get(state.account),
+      stock,
+    };
   },
   decide(_call, { attachment, record }) {
     const { device } = attachment;
@@ -94,7 +102,7 @@ export const attachConfirm = operation({
       return refuse('DEVICE_REVOKED');
     return record.disabled ? refuse('ACCOUNT_DISABLED') : accept({ record });
   },
-  apply({ server, nowMs }, { record }, { attachment, attached, resumption, vault, stock }): Reply {
+  apply({ server, nowMs }, { record }, { attachment, attached, resumption, resumable, vault, stock }): Reply {
     const { limits, registration, offlineDelivery } = server.config;
     return {
       kind: 'answer',
@@ -107,8 +115,8 @@ export const attachConfirm = operation({
           submitNumberHighest: attached.submitNumberHighest,
           creditRows: limits.submitsInFlightMax,
           creditBytes: limits.submitBytesInFlightMax,
-          resumptionHandle: resumption.fresh.handle,
-          resumptionSecret: resumption.fresh.secret,
+          resumptionHandle: resumable ? resumption.fresh.handle : nothing,
+          resumptionSecret: resumable ? resumption.fresh.secret : nothing,
           resumptionExpiresMs: resumption.write.expiresMs,
           keyPackagesLeft: stock.oneTime,
           lastResortStored: stock.lastResort,
@@ -124,6 +132,18 @@ export const attachConfirm = operation({
     };
   },
 });
+
+/** False on a full disk: the device attaches all the same, to fetch what makes room, and comes back by a full handshake. */
+async function stored(store: Store, write: RecordWrite): Promise<boolean> {
+  try {
+    const { ok } = await store.put([write]);
+    if (ok) return true;
+  } catch (error) {
+    if (error instanceof StoreError && error.code === 'full') return false;
+    throw error;
+  }
+  throw new SecureChatError('INTERNAL');
+}
 
 function newResumption(
   { entropy, config, keys }: ServerParts,
