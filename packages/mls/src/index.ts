@@ -23,7 +23,7 @@ export type { Appended, Journal, Replayed } from './group/journal.ts';
 export { appendTo, openJournal, replay } from './group/journal.ts';
 export type { Identity, KeyPackage, KeyPackageInput, KeyPackageSecrets, MadeKeyPackage } from './group/key-package.ts';
 export { createKeyPackage, isLastResort, keyPackageRef } from './group/key-package.ts';
-export { checkKeyPackage } from './group/check-key-package.ts';
+export { checkKeyPackage, readVerifiedKeyPackage } from './group/check-key-package.ts';
 export { forgetPastEpochs } from './group/merge.ts';
 export { decodePending, encodePending } from './group/pending.ts';
 export type { Actor, Change, CredentialQuestion, Judgement, Policy, ProposedBy } from './group/policy.ts';

@@ -11,10 +11,13 @@ import { keyPackageRef } from '../src/group/key-package.ts';
 import { propose, proposeUpdate } from '../src/group/send.ts';
 import { foundBranch, foundReinitialised } from '../src/group/successor.ts';
 import { mergeCommit } from '../src/group/stage-commit.ts';
-import { requiredCapabilities } from '../src/tree/extension.ts';
+import { checkKeyPackage, readVerifiedKeyPackage } from '../src/group/check-key-package.ts';
+import { encodeMessage } from '../src/framing/message.ts';
+import { externalSenders, requiredCapabilities } from '../src/tree/extension.ts';
 import { sameCredential } from '../src/tree/credential.ts';
 import type { LeafNode } from '../src/tree/leaf-node.ts';
 import { Client, addAll, assertAgreement, capabilities, groupOf, judge, lifetime, refuses, suites } from './client.ts';
+import { forge } from './forge.ts';
 import { seeded } from './entropy.ts';
 import { toHex } from './vectors.ts';
 
@@ -316,4 +319,60 @@ test('a group of one can be created and commits alone', () => {
   assert.equal(alice.state.context.epoch, 2n);
   const input = { ...judge, identity: alice.identity, capabilities: capabilities(), lifetime, entropy: alice.entropy };
   refuses(() => createGroup(suite, { ...input, groupId: utf8('x'), now: lifetime.notAfter + 1n }), 'expired');
+});
+
+test('a service outside of the group proposes a removal, and a stranger asks to be added', () => {
+  const entropy = seeded('outside');
+  const [suite] = suites;
+  assert.ok(suite);
+  const service = new Client('service', suite, entropy);
+  const { signatureKey, credential } = service.identity;
+  const sender = { signatureKey: suite.provider.ed25519.publicOf(signatureKey), credential };
+  const alice = new Client('alice', suite, entropy).create({ extensions: [externalSenders([sender])] });
+  const [bob, carol, dave] = ['bob', 'carol', 'dave'].map((name) => new Client(name, suite, entropy));
+  assert.ok(bob && carol && dave);
+  addAll(alice, [bob, carol]);
+  const made = dave.keyPackage();
+  const removal = { kind: 'remove', removed: carol.leaf } as const;
+  const addition = { kind: 'add', keyPackage: made.keyPackage } as const;
+  const messages = [
+    forge(alice, {
+      body: { kind: 'proposal', proposal: removal },
+      sender: { kind: 'external', index: 0 },
+      signatureKey,
+    }),
+    forge(alice, {
+      body: { kind: 'proposal', proposal: addition },
+      sender: { kind: 'new-member-proposal' },
+      signatureKey: dave.identity.signatureKey,
+    }),
+  ];
+  const references = messages.map((message) => {
+    bob.receive(message);
+    const received = alice.receive(message, { publicHandshakes: 'refuse-members' });
+    assert.ok(received.kind === 'proposal');
+    return received.reference;
+  });
+  const { commit, welcome } = alice.commit({ references });
+  const seen = bob.receive(commit);
+  assert.ok(seen.kind === 'commit');
+  assert.deepEqual(
+    seen.proposals.map(({ actor }) => actor.kind),
+    ['external', 'new-member'],
+  );
+  bob.follow(commit);
+  dave.join(welcome, made);
+  assertAgreement([alice, bob, dave]);
+});
+
+test('a key package is verified by itself, and held against time and policy where asked', () => {
+  const [suite] = suites;
+  assert.ok(suite);
+  const { keyPackage } = new Client('alice', suite, seeded('check')).keyPackage();
+  const message = encodeMessage({ kind: 'key-package', keyPackage });
+  assert.deepEqual(readVerifiedKeyPackage(suite, message).encoded, keyPackage.encoded);
+  assert.deepEqual(checkKeyPackage(suite, message, judge).encoded, keyPackage.encoded);
+  refuses(() => checkKeyPackage(suite, message, { ...judge, now: 0n }), 'expired');
+  const nobody = { ...judge.policy, credential: () => false };
+  refuses(() => checkKeyPackage(suite, message, { ...judge, policy: nobody }), 'refused-credential');
 });
