@@ -60,7 +60,7 @@ export async function openKeys(options: KeyOptions): Promise<ServerKeys> {
   const identity = await identityOf(join(folder, dataFiles.identity), rsaBits);
   const slotKey = slotKeyOf(join(folder, dataFiles.slot), options.entropy);
   const sealingPath = join(folder, dataFiles.sealing);
-  let sealing = await readSealing(sealingPath, identity, options.nowMs);
+  let sealing = await readSealing(sealingPath, identity);
   sealing ??= await makeSealing({ path: sealingPath, identity, rsaBits, sequenceBefore: 0, nowMs: options.nowMs });
   let previous: { readonly key: SealingKey; readonly untilMs: number } | undefined;
 
@@ -78,7 +78,9 @@ export async function openKeys(options: KeyOptions): Promise<ServerKeys> {
     async renew(nowMs) {
       if (previous !== undefined && nowMs >= previous.untilMs) previous = undefined;
       const old = current();
-      if (old.notAfterMs - nowMs > RENEW_BEFORE_MS) return false;
+      const leftMs = old.notAfterMs - nowMs;
+      // Clients refuse one that holds for too long: the clock was far ahead when it was made.
+      if (leftMs > RENEW_BEFORE_MS && leftMs <= SERVER_SEALING_MS_MAX + DAY_MS) return false;
       sealing = await makeSealing({ path: sealingPath, identity, rsaBits, sequenceBefore: old.sequence, nowMs });
       previous = { key: old, untilMs: nowMs + PREVIOUS_SEALING_MS };
       return true;
@@ -124,21 +126,17 @@ function resumptionKeyOf(slotKey: Uint8Array): Uint8Array {
 }
 
 /** The file: the private key as PEM, then one line `certificate: JWS`. */
-async function readSealing(
-  path: string,
-  identity: RsaPrivate<'identity'>,
-  nowMs: number,
-): Promise<SealingKey | undefined> {
+async function readSealing(path: string, identity: RsaPrivate<'identity'>): Promise<SealingKey | undefined> {
   if (!existsSync(path)) return undefined;
   const certificate = /^certificate: (\S+)$/m.exec(readKeyFile(path))?.[1];
   if (certificate === undefined) throw unusable(path);
   const key = readRsa(path, 'sealing');
   try {
-    // An expired certificate is renewed, not refused: the server may have been off for long.
+    // Judged at a time when it holds: one that has expired, or that a clock far ahead made, is renewed and not refused.
     const { sequence, notAfterMs } = await verifyServerSealing(certificate, {
       identity: identity.public,
       sequenceMin: 1,
-      nowMs: Math.min(nowMs, notAfterOf(certificate)),
+      nowMs: notAfterOf(certificate),
     });
     return { key, certificate, sequence, notAfterMs };
   } catch (cause) {

@@ -219,8 +219,13 @@ test('the sealing key is renewed before it ends; the old one serves ten minutes 
   assert.equal(later.sealing.sequence, Math.floor(first + 396));
   // Without the file the next one still is above all that clients have seen.
   await later.renew(nowMs + 395 * day);
+  // A clock that was a month ahead: what it certified is replaced by what clients take, and counts on.
+  const ahead = await openKeys({ ...options, nowMs: nowMs + 440 * day });
+  const corrected = await openKeys({ ...options, nowMs: nowMs + 396 * day });
+  assert.ok(corrected.sealing.sequence > ahead.sealing.sequence);
+  assert.ok(corrected.sealing.notAfterMs <= nowMs + (396 + 45) * day);
   rmSync(join(data, 'sealing.pem'));
-  assert.ok((await openKeys({ ...options, nowMs: nowMs + 396 * day })).sealing.sequence > later.sealing.sequence);
+  assert.ok((await openKeys({ ...options, nowMs: nowMs + 427 * day })).sealing.sequence > later.sealing.sequence);
   assert.deepEqual(later.slotKey, keys.slotKey);
 });
 
