@@ -10,84 +10,116 @@ import type { Account, Link, Target } from './account.ts';
 import type { Lane } from './load.ts';
 import type { Lanes } from './relay-lanes.ts';
 
-/** `pairs` of sender and receiver; each founds its conversation first. */
+/** A lane in each direction between the two of every pair; the first of them founds their conversation. */
 export async function openChatLanes(
   target: Target,
   pairs: readonly (readonly [Account, Account])[],
   bodyBytes: number,
 ): Promise<Lanes> {
-  const opened: ChatLane[] = [];
-  for (const [sender, receiver] of pairs) opened.push(await openChatLane(target, sender, receiver, bodyBytes));
-  return {
-    lanes: opened.map(({ lane }) => lane),
-    close: () => opened.forEach((lane) => lane.close()),
-  };
+  const ends: End[] = [];
+  const payload = systemEntropy(bodyBytes);
+  for (const [one, other] of pairs) {
+    const [first, second] = [await openEnd(target, one, payload), await openEnd(target, other, payload)];
+    first.peer = second;
+    second.peer = first;
+    ends.push(first, second);
+    const group = idOf<GroupId>(systemEntropy(16));
+    const founded = Promise.withResolvers<void>();
+    first.onAccepted = founded.resolve;
+    first.submit(group, { kind: 'found', epoch: 1, chainNumber: 0, payload: founding(one, other) });
+    await founded.promise;
+    for (const end of [first, second]) end.begin(group);
+  }
+  return { lanes: ends, close: () => ends.forEach((end) => end.close()) };
 }
 
-interface ChatLane {
-  readonly lane: Lane;
-  close(): void;
-}
+/** One attached device: the lane of what it sends to its peer. */
+class End implements Lane {
+  onDone: () => void = () => undefined;
+  onAccepted: () => void = () => undefined;
+  peer: End | undefined;
+  closing = false;
+  #submit: Submitter | undefined;
+  #close: () => void = () => undefined;
+  readonly #payload: Uint8Array;
+  #group: GroupId | undefined;
+  #chainNumber = 0;
+  #accepted = 0;
+  #delivered = 0;
+  #done = 0;
 
-async function openChatLane(target: Target, from: Account, to: Account, bodyBytes: number): Promise<ChatLane> {
-  let accepted = 0;
-  let delivered = 0;
-  let done = 0;
-  let closing = false;
-  const onClosed = (code: Code): void => {
-    if (!closing) throw new Error(`a connection under load ended: ${code}`);
-  };
-  const lane: Lane = { send: () => undefined, onDone: () => undefined };
-  const settle = (): void => {
-    while (done < Math.min(accepted, delivered)) {
-      done += 1;
-      lane.onDone();
+  constructor(payload: Uint8Array) {
+    this.#payload = payload;
+  }
+
+  attached(submit: Submitter, close: () => void): void {
+    this.#submit = submit;
+    this.#close = close;
+  }
+
+  begin(group: GroupId): void {
+    this.#group = group;
+    this.onAccepted = () => {
+      this.#accepted += 1;
+      this.#settle();
+    };
+  }
+
+  send(): void {
+    this.#chainNumber += 1;
+    if (this.#group !== undefined)
+      this.submit(this.#group, { kind: 'message', epoch: 1, chainNumber: this.#chainNumber, payload: this.#payload });
+  }
+
+  submit(group: GroupId, what: What): void {
+    this.#submit?.(group, what);
+  }
+
+  /** The peer has one of its messages. */
+  delivered(): void {
+    this.#delivered += 1;
+    this.#settle();
+  }
+
+  close(): void {
+    this.closing = true;
+    this.#close();
+  }
+
+  #settle(): void {
+    while (this.#done < Math.min(this.#accepted, this.#delivered)) {
+      this.#done += 1;
+      this.onDone();
     }
-  };
-  const founded = Promise.withResolvers<void>();
-  const sender = await open(target, {
-    onClosed,
-    onAccepted: () => {
-      founded.resolve();
-      accepted += 1;
-      settle();
+  }
+}
+
+async function openEnd(target: Target, account: Account, payload: Uint8Array): Promise<End> {
+  const end = new End(payload);
+  const acknowledge = cumulativeAck((upTo) => link.ack(upTo));
+  const { link } = await open(target, {
+    onClosed: (code: Code) => {
+      if (!end.closing) throw new Error(`a connection under load ended: ${code}`);
     },
-  });
-  const acknowledge = cumulativeAck((upTo) => receiver.link.ack(upTo));
-  const receiver = await open(target, {
-    onClosed,
+    onAccepted: () => end.onAccepted(),
     onDeliver: (row) => {
       acknowledge(row.seq);
-      if (row.kind !== 'message') return;
-      delivered += 1;
-      settle();
+      if (row.kind === 'message') end.peer?.delivered();
     },
   });
-  await attach(receiver.link, to, { storedUpTo: 0, submitNumberHighest: 0 });
-  const { submitNumberHighest } = await attach(sender.link, from, { storedUpTo: 0, submitNumberHighest: 0 });
-
-  const group = idOf<GroupId>(systemEntropy(16));
-  const submit = submitter(sender.link, group, submitNumberHighest);
-  submit({ kind: 'found', epoch: 1, chainNumber: 0, payload: founding(from, to) });
-  await founded.promise;
-  accepted = 0;
-
-  const payload = systemEntropy(bodyBytes);
-  let chainNumber = 0;
-  lane.send = () => submit({ kind: 'message', epoch: 1, chainNumber: ++chainNumber, payload });
-  const close = (): void => {
-    closing = true;
-    sender.link.close();
-    receiver.link.close();
-  };
-  return { lane, close };
+  const { submitNumberHighest } = await attach(link, account, { storedUpTo: 0, submitNumberHighest: 0 });
+  end.attached(submitter(link, submitNumberHighest), () => link.close());
+  return end;
 }
 
+type What = Pick<Submit, 'kind' | 'epoch' | 'chainNumber' | 'payload'>;
+type Submitter = (group: GroupId, what: What) => void;
+
 /** Numbers and sends. Ids count up, as a client's do, so that the dedupe index of the server grows at its end. */
-function submitter(link: Link, group: GroupId, submitNumberHighest: number) {
+function submitter(link: Link, submitNumberHighest: number): Submitter {
   let submitNumber = submitNumberHighest;
   const random = systemEntropy(10);
-  return (what: Pick<Submit, 'kind' | 'epoch' | 'chainNumber' | 'payload'>): void => {
+  return (group, what) => {
     submitNumber += 1;
     const id = Buffer.concat([Buffer.alloc(6), random]);
     id.writeUIntBE(submitNumber, 0, 6);

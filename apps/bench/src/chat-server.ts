@@ -11,7 +11,7 @@ const LAUNCHER = join(import.meta.dirname, '../../terminal/bin/securechat.js');
 /** Limits that pace one person or one address; those that bound memory stay as they are. */
 const paced = Object.keys(limits).filter(
   (name) =>
-    /Per(Second|Minute|Hour|Day)$|Burst$|^registrations|^connectionsPerAddress|^unauthenticated|^loginFailuresFree/.test(
+    /Per(Second|Minute|Hour|Day)$|Burst$|^registrations|^connectionsPerAddress|^unauthenticated|^loginFailuresFree|^inviteUses/.test(
       name,
     ) && limits[name as keyof typeof limits].scope === 'server',
 );

@@ -10,7 +10,7 @@ import type { Account, Target } from './account.ts';
 import { runAttaches } from './attach-load.ts';
 import { openChatLanes } from './chat-lanes.ts';
 import { startChatServer, withFolder } from './chat-server.ts';
-import { runLoad } from './load.ts';
+import { runLoad, runPaced } from './load.ts';
 import type { LoadResult } from './load.ts';
 import { openRelayLanes } from './relay-lanes.ts';
 import { machine, medianRow, tableOf } from './report.ts';
@@ -23,8 +23,8 @@ const { values: options } = parseArgs({
   options: {
     seconds: { type: 'string', default: '5' },
     rounds: { type: 'string', default: '3' },
-    pairs: { type: 'string', default: '8' },
-    'rsa-bits': { type: 'string', default: '3072' },
+    pairs: { type: 'string', default: '32' },
+    'rsa-bits': { type: 'string', default: '2048' },
     json: { type: 'string' },
   },
 });
@@ -35,10 +35,12 @@ const rsaBits = Number(options['rsa-bits']);
 
 const BODY_BYTES = 300;
 const WARM_MS = 1000;
-/** One message at a time in each lane, and as many as a device keeps under way when it has a queue. */
-const WINDOWS = [1, 32];
+/** One message at a time on each connection, and as many as a device may keep under way. */
+const WINDOWS = [1, 64];
+/** Messages a second at which latency is measured. */
+const PACE = 1000;
 /** Connections that attach at the same time. */
-const ATTACH_LANES = 8;
+const ATTACH_LANES = 16;
 
 pinLoad();
 const [messages, attaches] = await serverRows();
@@ -93,6 +95,11 @@ async function messageRows(server: Subject, relay: Subject, accounts: readonly A
         const row = `${name}, window ${window}`;
         runs.set(row, [...(runs.get(row) ?? []), result]);
       }
+      const row = `${name}, at ${PACE}/s`;
+      say(`round ${round + 1}: ${row}`);
+      const paced = { lanes: opened.lanes, perSecond: PACE, warmMs: WARM_MS, measureMs };
+      const result = await runPaced({ ...paced, cpuMs: () => subject.cpuMs() });
+      runs.set(row, [...(runs.get(row) ?? []), result]);
     }
   }
   for (const { opened } of kinds) opened.close();

@@ -9,17 +9,21 @@ export interface Lanes {
   close(): void;
 }
 
-export async function openRelayLanes(address: string, count: number, bodyBytes: number): Promise<Lanes> {
+/** A lane in each direction between every two connections. */
+export async function openRelayLanes(address: string, pairs: number, bodyBytes: number): Promise<Lanes> {
   const sockets: WebSocket[] = [];
   const lanes: Lane[] = [];
-  for (let n = 0; n < count; n++) {
-    const [sender, receiver] = [await connect(address, 2 * n), await connect(address, 2 * n + 1)];
-    sockets.push(sender, receiver);
+  const lane = (from: WebSocket, to: WebSocket, address: number): Lane => {
     const message = Buffer.alloc(RELAY_HEADER_BYTES + bodyBytes);
-    message.writeUInt32BE(2 * n + 1);
-    const lane: Lane = { send: () => sender.send(message), onDone: () => undefined };
-    receiver.on('message', () => lane.onDone());
-    lanes.push(lane);
+    message.writeUInt32BE(address);
+    const opened: Lane = { send: () => from.send(message), onDone: () => undefined };
+    to.on('message', () => opened.onDone());
+    return opened;
+  };
+  for (let n = 0; n < 2 * pairs; n += 2) {
+    const [one, other] = [await connect(address, n), await connect(address, n + 1)];
+    sockets.push(one, other);
+    lanes.push(lane(one, other, n + 1), lane(other, one, n));
   }
   return { lanes, close: () => sockets.forEach((socket) => socket.terminate()) };
 }
