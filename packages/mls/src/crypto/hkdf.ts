@@ -21,7 +21,12 @@ export interface ExpandInput {
 
 export function expand(kdf: Kdf, { prk, info, length }: ExpandInput): Uint8Array {
   const size = hashBytes[kdf.hash];
-  if (length <= size) return cut(kdf.provider.hmac(kdf.hash, prk, concat(info, Uint8Array.of(1))), length);
+  if (length <= size) {
+    const block = new Uint8Array(info.length + 1);
+    block.set(info);
+    block[info.length] = 1;
+    return cut(kdf.provider.hmac(kdf.hash, prk, block), length);
+  }
   const output = new Uint8Array(Math.ceil(length / size) * size);
   let block = EMPTY;
   for (let i = 1; (i - 1) * size < length; i++) {

@@ -81,10 +81,25 @@ interface ExpandInput {
   readonly length: number;
 }
 
+/** The most frequent operation of all, so its input is laid out by hand: `length u16 | label<V> | context<V>`. */
 export function expandWithLabel(suite: Suite, { secret, label, context, length }: ExpandInput): Uint8Array {
-  const info = new Writer(context.length + 64).u16(length).vector(labelBytes(label)).vector(context).done();
+  const labelVector = labelVectorOf(label);
+  const contextVector =
+    context.length < SHORT_VECTOR_BYTES ? undefined : new Writer(context.length + 4).vector(context).done();
+  const info = new Uint8Array(2 + labelVector.length + (contextVector?.length ?? context.length + 1));
+  info[0] = length >>> 8;
+  info[1] = length;
+  info.set(labelVector, 2);
+  const at = 2 + labelVector.length;
+  if (contextVector === undefined) {
+    info[at] = context.length;
+    info.set(context, at + 1);
+  } else info.set(contextVector, at);
   return expand(suite, { prk: secret, info, length });
 }
+
+/** Below this, the length of a vector is one byte. */
+const SHORT_VECTOR_BYTES = 64;
 
 export function deriveSecret(suite: Suite, secret: Uint8Array, label: string): Uint8Array {
   return expandWithLabel(suite, { secret, label, context: EMPTY, length: suite.hashBytes });
@@ -107,10 +122,10 @@ export function deriveTreeSecret(suite: Suite, { secret, label, generation, leng
 const known = new Map<string, Uint8Array>();
 const KNOWN_MAX = 64;
 
-function labelBytes(label: string): Uint8Array {
+function labelVectorOf(label: string): Uint8Array {
   const kept = known.get(label);
   if (kept !== undefined) return kept;
-  const bytes = utf8(`MLS 1.0 ${label}`);
+  const bytes = new Writer(64).vector(utf8(`MLS 1.0 ${label}`)).done();
   if (known.size < KNOWN_MAX) known.set(label, bytes);
   return bytes;
 }
