@@ -74,7 +74,7 @@ test('offline and back: the mark changes, the sentence is the original one', nee
   bob.say('!logout');
   await bob.until(/Logged out/);
   terminal.type('are you there?\r');
-  await terminal.until(/User is offline\. Your message will be delivered, encrypted, when they return\./);
+  await terminal.until(/User is offline\. Your message will be delivered,\s+encrypted, when they return\./);
   bob.say('!login', 'bob', password);
   await bob.until(/^@alice: are you there\?$/m);
 });

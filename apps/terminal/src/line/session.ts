@@ -235,7 +235,7 @@ export class Session {
       if (count > limit) this.notice(`  … ${count - limit} earlier ones of ${user}: !history ${user} ${count}`);
       for (const message of received) this.showMessage(message);
     }
-    if (this.screen.interactive) this.notice(this.screen.style.dim('── now'));
+    if (this.screen.interactive) this.notice(this.screen.style.dim('── live from here'));
     await this.markSeen();
   }
 
