@@ -1,5 +1,5 @@
 /**
- * The succession rule: wire < crypto < mls | session | keylog < e2ee < client | server < sim | terminal | web | bench.
+ * The succession rule: wire < crypto < mls | session | keylog < e2ee < client | server < sim | terminal | web | bench | torture.
  * A package imports only from its left, never a sibling, and only what its package.json declares. `tsc -b` does not
  * object to an undeclared workspace import, so this check is what holds the rule, and with it the promise that the
  * server cannot decrypt even by accident.
@@ -20,6 +20,7 @@ const ranks: Readonly<Record<string, number>> = {
   terminal: 5,
   web: 5,
   bench: 5,
+  torture: 5,
 };
 
 /** Forbidden although it lies to the left, with the files and folders that may all the same. */
