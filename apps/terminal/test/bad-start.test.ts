@@ -271,8 +271,3 @@ test('admin: nobody of that name, and numbers out of range', () => {
   refused(admin('disable', 'nobody-here', '--data', running.data), 1, /No such user/);
   refused(admin('invite', '--uses', '0', '--data', running.data), 2, /uses/);
 });
-const { err, code } = admin('users', '--data', at('empty'));
-assert.match(err, /^[A-Z][^\n]*\n$/);
-assert.equal(code, 2);
-assert.deepEqual(readdirSync(at('empty')), []);
-rmSync(at('empty'), { recursive: true });
