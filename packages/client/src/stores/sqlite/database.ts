@@ -23,7 +23,11 @@ const meanings: ReadonlyMap<number, Code> = new Map([
   [26, 'PROFILE_DAMAGED'], // NOTADB
 ]);
 
-const unwritable: ReadonlySet<unknown> = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT', 'EIO', 'EMFILE']);
+const unwritable: ReadonlySet<unknown> = new Set([
+  ...['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT', 'EIO', 'EMFILE'],
+  // Something else lies where a folder or a file of the profile belongs.
+  ...['ENOTDIR', 'EISDIR', 'ELOOP', 'ENAMETOOLONG'],
+]);
 
 /** What a failed read or write of a profile file means. INTERNAL for anything that is a fault of ours. */
 export function profileError(cause: unknown): SecureChatError {
