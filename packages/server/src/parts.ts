@@ -26,6 +26,7 @@ export { Workload } from './shell/workload.ts';
 export type { AppendedRow, RecordWrite, Store, Submission, SubmitResult } from './stores/port.ts';
 export { StoreError } from './stores/port.ts';
 export type { Call, FromWriter, OperationName, ToWriter } from './stores/sqlite/calls.ts';
+export { unpackSubmission } from './stores/sqlite/calls.ts';
 export { createOperations } from './stores/sqlite/operations.ts';
 export { migrate } from './stores/sqlite/schema.ts';
 export type { WriterChannel } from './stores/sqlite/store.ts';

@@ -60,8 +60,8 @@ export class ClientLink implements Link, Peer {
     throw new Error('not simulated: login');
   }
   async attach(options: Parameters<Link['attach']>[0]): Promise<control.Attached> {
-    const { storedUpTo, submitNumberHighest } = options;
-    const answer = await this.request('attachConfirm', { storedUpTo, submitNumberHighest });
+    const { storedUpTo, submitNumberHighest, history } = options;
+    const answer = await this.request('attachConfirm', { storedUpTo, submitNumberHighest, history });
     if (answer.$case !== 'attachConfirm') throw new SecureChatError('MALFORMED');
     return answer.value;
   }

@@ -16,10 +16,14 @@ import type { Bug } from './planted.ts';
 import type { ServerNode } from './server-node.ts';
 import type { Witness } from './witness.ts';
 import type { Life, World } from './world.ts';
+import { fate } from './world.ts';
 
 /** How long somebody waits for an answer before the message counts as queued. */
 const ANSWER_MS = 2_000;
 const CONNECT_MS = 10_000;
+
+/** What is told to whoever logs in: the session of the device is over. */
+const endings: ReadonlySet<Code> = new Set<Code>(['SESSION_REPLACED', 'DEVICE_REVOKED', 'ACCOUNT_DISABLED']);
 
 export interface ClientNodeParts {
   readonly world: World;
@@ -96,7 +100,8 @@ export class ClientNode {
         this.running = { life, store: disk, engine, sender: new Sender(engine, ANSWER_MS) };
         this.#starting = false;
         witness.opened(person, engine);
-        await engine.start();
+        const code = await engine.start();
+        if (code !== undefined && endings.has(code) && life.alive) this.#ended(code);
       })().catch((error: unknown) => {
         this.#starting = false;
         if (life.alive) witness.fail('start', `${life.name}: ${String(error)}`);
@@ -194,7 +199,7 @@ export class ClientNode {
 
   /** Nothing gets through for that long. */
   partition(ms: number): void {
-    this.road.blockedUntilMs = this.#parts.world.nowMs + ms;
+    this.road.blockedUntilMs = Math.max(this.road.blockedUntilMs, this.#parts.world.nowMs + ms);
     this.#wire?.starve();
   }
 
@@ -243,6 +248,3 @@ export class ClientNode {
     this.stop();
   }
 }
-
-/** Nobody's process: what happens from outside. */
-export const fate: Life = { name: 'fate', alive: true };

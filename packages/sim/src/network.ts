@@ -33,8 +33,11 @@ export class Wire {
   readonly #chance: Chance;
   readonly #peers: Readonly<Record<Side, Peer>>;
   readonly #open: Record<Side, boolean> = { client: true, server: true };
-  /** When the last thing sent towards a side arrives. */
-  readonly #lastMs: Record<Side, number> = { client: 0, server: 0 };
+  /** What was sent towards a side and has not arrived. */
+  readonly #underWay: Readonly<Record<Side, { readonly atMs: number; readonly what: (peer: Peer) => void }[]>> = {
+    client: [],
+    server: [],
+  };
   /** Towards a side nothing arrives from this time on. */
   readonly #cutMs: Record<Side, number> = { client: Infinity, server: Infinity };
 
@@ -90,21 +93,29 @@ export class Wire {
   }
 
   #arrive(side: Side, what: (peer: Peer) => void): void {
-    const { latencyMsMin, latencyMsMax, blockedUntilMs } = this.#road;
-    const nowMs = this.#world.nowMs;
+    const { latencyMsMin, latencyMsMax } = this.#road;
     const travelMs = this.#chance.between(latencyMsMin, latencyMsMax);
-    const atMs = Math.max(this.#lastMs[side], nowMs + travelMs, blockedUntilMs);
-    this.#lastMs[side] = atMs;
-    const peer = this.#peers[side];
-    const deliver = (): void => {
-      const { nowMs: thenMs } = this.#world;
-      if (!this.#open[side] || thenMs >= this.#cutMs[side]) return;
-      if (thenMs < this.#road.blockedUntilMs) {
-        this.#lastMs[side] = Math.max(this.#lastMs[side], this.#road.blockedUntilMs);
-        this.#world.at(this.#road.blockedUntilMs, peer.life, deliver);
-      } else what(peer);
-    };
-    this.#world.at(atMs, peer.life, deliver);
+    const queue = this.#underWay[side];
+    const lastMs = queue.at(-1)?.atMs ?? 0;
+    queue.push({ atMs: Math.max(lastMs, this.#world.nowMs + travelMs), what });
+    if (queue.length === 1) this.#await(side);
+  }
+
+  #await(side: Side): void {
+    const [next] = this.#underWay[side];
+    if (next === undefined) return;
+    const atMs = Math.max(next.atMs, this.#road.blockedUntilMs);
+    this.#world.at(atMs, this.#peers[side].life, () => this.#deliver(side));
+  }
+
+  /** One at a time, and in order; what is blocked by now waits on. */
+  #deliver(side: Side): void {
+    const { nowMs } = this.#world;
+    if (nowMs < this.#road.blockedUntilMs) return this.#await(side);
+    const next = this.#underWay[side].shift();
+    if (next === undefined || !this.#open[side] || nowMs >= this.#cutMs[side]) return;
+    this.#await(side);
+    next.what(this.#peers[side]);
   }
 
   #hear(side: Side, code: Code): void {

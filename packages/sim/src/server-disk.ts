@@ -5,7 +5,7 @@
  */
 import { DatabaseSync } from 'node:sqlite';
 import type { FromWriter, OperationName, ToWriter, WriterChannel } from '@securechat/server/parts';
-import { createOperations, decideSubmit, migrate } from '@securechat/server/parts';
+import { createOperations, decideSubmit, migrate, unpackSubmission } from '@securechat/server/parts';
 import type { Limits } from '@securechat/wire';
 import type { Chance } from './chance.ts';
 import type { Bug } from './planted.ts';
@@ -163,6 +163,7 @@ export class SimWriter implements WriterChannel {
     const runnable = calls.filter((call) => {
       const [n, name] = call;
       if (!full || roomless.has(name)) return true;
+      if (call[1] === 'submit') store.refusedBeforehand(unpackSubmission(call[2], bytes));
       failures.push([n, { code: 'full', retry: 'same', outcome: 'none', text: 'no space left' }]);
       return false;
     });

@@ -28,6 +28,7 @@ import { ServerDisk } from './server-disk.ts';
 import type { Road } from './network.ts';
 import type { Witness } from './witness.ts';
 import type { Life, World } from './world.ts';
+import { fate } from './world.ts';
 
 const MAINTAIN_MS = 60_000;
 /** Long before the budget of one turn is used up: what is done must not depend on the speed of this machine. */
@@ -57,6 +58,8 @@ export class ServerNode {
   readonly #parts: ServerNodeParts;
   readonly #config: ServerConfig;
   #running: Running | undefined;
+  /** The last process still has the database open. */
+  #draining = false;
   #lives = 0;
 
   constructor(parts: ServerNodeParts) {
@@ -75,6 +78,7 @@ export class ServerNode {
 
   start(): void {
     if (this.#running !== undefined) return;
+    if (this.#draining) return void this.#parts.world.after(100, fate, () => this.start());
     const { world, cast, seed, witness, bug } = this.#parts;
     this.#lives += 1;
     const life: Life = { name: `server ${this.#lives}`, alive: true };
@@ -197,6 +201,7 @@ export class ServerNode {
     const running = this.#running;
     if (running === undefined) return;
     this.#running = undefined;
+    this.#draining = true;
     this.#parts.witness.note('server stops');
     const { world } = this.#parts;
     world.as(running.life, () => {
@@ -207,8 +212,12 @@ export class ServerNode {
         await new Promise((resolve) => setTimeout(resolve, 500));
         for (const door of running.doors.keys()) door.finish();
         await running.parts.store.close();
-        running.life.alive = false;
-      })().catch(() => undefined);
+      })()
+        .catch(() => undefined)
+        .finally(() => {
+          running.life.alive = false;
+          this.#draining = false;
+        });
     });
   }
 

@@ -3,7 +3,7 @@ import type { MlsEngine } from '@securechat/e2ee';
 import type { Limits } from '@securechat/wire';
 import { defaultLimits } from '@securechat/wire';
 import { chanceOf } from './chance.ts';
-import { ClientNode, fate } from './client-node.ts';
+import { ClientNode } from './client-node.ts';
 import { judge } from './judge.ts';
 import { cast } from './people.ts';
 import type { Action, Plan } from './plan.ts';
@@ -13,7 +13,7 @@ import { toyEngine } from './toy-engine.ts';
 import { Witness } from './witness.ts';
 import type { Violation } from './witness.ts';
 import type { Life } from './world.ts';
-import { World } from './world.ts';
+import { fate, World } from './world.ts';
 
 export interface RunOptions {
   readonly bug?: Bug;
@@ -63,7 +63,10 @@ export async function simulate(plan: Plan, options: RunOptions = {}): Promise<Ou
     if (options.engine !== undefined) return options.engine();
     const arrays: Uint8Array[] = [];
     wipes.push({ life, arrays });
-    return toyEngine({ spent: (key) => spent.add(key), toWipe: (some) => arrays.push(...some) });
+    return toyEngine({
+      spent: (key) => spent.add(`${life.name.split(' ')[0]} ${key}`),
+      toWipe: (some) => arrays.push(...some),
+    });
   };
   const limits = limitsOf(plan);
   const { seed } = plan;
@@ -177,6 +180,7 @@ function perform(action: Action, { world, witness, server, clients, copies }: St
       server.skewMs = action.byMs;
       return;
     case 'block':
+      if (action.blocked) witness.blocked.add(`${action.who} ${action.whom}`);
       client?.block(action.whom, action.blocked);
       return;
     case 'copy':

@@ -50,6 +50,8 @@ export class Witness {
   /** Profiles put back to an old copy: what was in them since is gone, visibly. */
   readonly rolledBack = new Set<string>();
   readonly deleted = new Set<string>();
+  /** Who has blocked whom at some time. */
+  readonly blocked = new Set<string>();
   /** A disk of theirs gave an error: what they were told of a message may not be what is on it. */
   readonly troubled = new Set<string>();
   /** The run lets rows expire. */
@@ -62,7 +64,7 @@ export class Witness {
   readonly #log: string[] | undefined;
   readonly #sent = new Map<string, Sent>();
   readonly #ofMessage = new Map<string, Set<string>>();
-  readonly #keys = new Map<string, string>();
+  readonly #keys = new Map<string, { readonly digest: string; readonly key: string }>();
   readonly #engines = new Map<string, Engine>();
   readonly #shown = new Map<string, string>();
   readonly #stored = new Map<string, Decision>();
@@ -131,7 +133,8 @@ export class Witness {
       if (own) return;
       this.note(`${name} sees ${text}`);
       const key = `${name} ${text}`;
-      if (this.#shown.has(key)) this.fail('shown-twice', `${name} sees ${text} as ${this.#shown.get(key)} and ${id}`);
+      if (this.#shown.has(key) && !this.rolledBack.has(name))
+        this.fail('shown-twice', `${name} sees ${text} as ${this.#shown.get(key)} and ${id}`);
       this.#shown.set(key, id);
     }
     if (event.kind === 'state') this.note(`${name}: ${event.id} ${event.state} ${event.code ?? ''}`);
@@ -163,7 +166,7 @@ export class Witness {
       if (before.fixed !== fixed) this.fail('resend-differs', `${name}: ${submit.id} has other bytes than before`);
       before.refused = false;
     }
-    this.#keyOf(name, record.device, { kind, group, payload, digest });
+    this.#keyOf(name, record.device, { kind, group, payload, digest, key });
   }
 
   /** A message under a second client id was encrypted again: only a refusal permits that. */
@@ -181,7 +184,7 @@ export class Witness {
   #keyOf(
     name: string,
     device: DeviceId,
-    sent: { kind: string; group: string; payload: Uint8Array; digest: string },
+    sent: { kind: string; group: string; payload: Uint8Array; digest: string; key: string },
   ): void {
     if (sent.kind === 'commit') return;
     const ciphertext = sent.kind === 'found' ? control.Founding.decode(sent.payload).firstMessage : sent.payload;
@@ -189,9 +192,11 @@ export class Witness {
     if (header === undefined) return;
     const use = `${device} ${sent.group} ${header.epoch} ${header.generation}`;
     const known = this.#keys.get(use);
-    if (known !== undefined && known !== sent.digest)
+    // What an old copy of a profile sent in its lost future, and nobody took, is known to nobody.
+    const matters = known !== undefined && (!this.rolledBack.has(name) || this.#stored.has(known.key));
+    if (matters && known.digest !== sent.digest)
       this.fail('key-used-twice', `${name} encrypts two messages with one key`);
-    this.#keys.set(use, sent.digest);
+    this.#keys.set(use, { digest: sent.digest, key: sent.key });
   }
 
   refusalRead({ name, record }: Person, id: string, code: Code): void {

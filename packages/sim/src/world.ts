@@ -12,6 +12,9 @@ export interface Life {
   alive: boolean;
 }
 
+/** Nobody's process: what happens from outside. */
+export const fate: Life = { name: 'fate', alive: true };
+
 interface Moment {
   readonly atMs: number;
   readonly order: number;

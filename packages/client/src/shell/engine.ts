@@ -365,6 +365,7 @@ export class Engine implements OpenAccount {
       const attached = await attachOver(this, link);
       if (!current()) return link.close();
       this.#attached = attached.answer;
+      this.#tried = true;
       this.#link = link;
       this.#resumption = resumptionIn(attached.answer);
       this.inbox.attached(attached.answer.mailboxNext, attached.rolledBack);
@@ -393,7 +394,11 @@ export class Engine implements OpenAccount {
     this.#caughtUp.resolve();
     this.#reachable.resolve();
     this.dispatch({ kind: 'closed', code });
+    this.#tried = true;
   }
+
+  /** The first attempt to attach is over, and what came of it told. */
+  #tried = false;
 
   #closeLink(): void {
     this.#attempt += 1;
@@ -442,7 +447,7 @@ export class Engine implements OpenAccount {
     // Our own reset ends the old device: its answer may have been lost, and this is as good.
     if (code === 'DEVICE_REVOKED' && this.ledger.successor !== undefined) return void this.changeOver();
     // A first attempt that ends so is told to the one who logs in.
-    if (this.leaving || this.#attached === undefined) return;
+    if (this.leaving || !this.#tried) return;
     this.emit({ kind: 'loggedOut', code, reason: codes[code].text });
     this.#options.onEnded(code);
   }
