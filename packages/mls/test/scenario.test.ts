@@ -7,13 +7,13 @@ import { joinByExternalCommit } from '../src/group/external-commit.ts';
 import { createGroup } from '../src/group/create.ts';
 import { mergePending } from '../src/group/commit.ts';
 import { joinGroup, welcomedReferences } from '../src/group/join.ts';
-import { keyPackageRef } from '../src/group/key-package.ts';
+import { isLastResort, keyPackageRef } from '../src/group/key-package.ts';
 import { propose, proposeUpdate } from '../src/group/send.ts';
 import { foundBranch, foundReinitialised } from '../src/group/successor.ts';
 import { mergeCommit } from '../src/group/stage-commit.ts';
 import { checkKeyPackage, readVerifiedKeyPackage } from '../src/group/check-key-package.ts';
 import { encodeMessage } from '../src/framing/message.ts';
-import { externalSenders, requiredCapabilities } from '../src/tree/extension.ts';
+import { extensionTypes, externalSenders, requiredCapabilities } from '../src/tree/extension.ts';
 import { sameCredential } from '../src/tree/credential.ts';
 import type { LeafNode } from '../src/tree/leaf-node.ts';
 import { Client, addAll, assertAgreement, capabilities, groupOf, judge, lifetime, refuses, suites } from './client.ts';
@@ -375,4 +375,24 @@ test('a key package is verified by itself, and held against time and policy wher
   refuses(() => checkKeyPackage(suite, message, { ...judge, now: 0n }), 'expired');
   const nobody = { ...judge.policy, credential: () => false };
   refuses(() => checkKeyPackage(suite, message, { ...judge, policy: nobody }), 'refused-credential');
+});
+
+test('a package of last resort says so, and required proposal types must be supported', () => {
+  const entropy = seeded('last resort');
+  const [suite] = suites;
+  assert.ok(suite);
+  const extensions = [requiredCapabilities({ extensions: [], proposals: [3, 0xf000], credentials: [1] })];
+  const able = capabilities({ proposals: [0xf000] });
+  const alice = new Client('alice', suite, entropy).create({ extensions, capabilities: able });
+  const bob = new Client('bob', suite, entropy);
+  const last = bob.keyPackage({
+    capabilities: able,
+    extensions: [{ type: extensionTypes.lastResort, data: utf8('') }],
+  });
+  const plain = bob.keyPackage();
+  assert.ok(isLastResort(last.keyPackage) && !isLastResort(plain.keyPackage));
+  refuses(() => alice.prepare({ proposals: [{ kind: 'add', keyPackage: plain.keyPackage }] }), 'invalid-leaf');
+  const { welcome } = alice.commit({ proposals: [{ kind: 'add', keyPackage: last.keyPackage }] });
+  bob.join(welcome, last);
+  assertAgreement([alice, bob]);
 });

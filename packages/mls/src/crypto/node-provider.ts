@@ -158,6 +158,6 @@ function viewOf(bytes: Uint8Array): Buffer {
 
 /** The same memory without Buffer's methods; a Buffer of the shared pool is copied out of it. */
 function plain(buffer: Buffer): Uint8Array {
-  if (buffer.byteLength !== buffer.buffer.byteLength) return Uint8Array.prototype.slice.call(buffer);
+  if (buffer.byteLength !== buffer.buffer.byteLength) return new Uint8Array(buffer);
   return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
 }

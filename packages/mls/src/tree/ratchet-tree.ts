@@ -70,13 +70,6 @@ export class RatchetTree {
     }
   }
 
-  /** The leftmost blank leaf; the leaf count where there is none. */
-  firstBlankLeaf(): LeafIndex {
-    let index = 0;
-    while (index < this.leafCount && this.leaf(index) !== undefined) index++;
-    return index;
-  }
-
   /** The nodes whose keys reach everybody below a node (§4.1.1). */
   resolution(index: NodeIndex): readonly NodeIndex[] {
     const kept = this.#resolutions[index];
@@ -183,9 +176,7 @@ export class TreeDraft {
 
   /** Puts a new member on the leftmost blank leaf and makes it known to the nodes above (§12.1.1). */
   add(leaf: LeafNode): LeafIndex {
-    let index = 0;
-    while (index < this.leafCount && this.#nodes[nodeOf(index)] !== undefined) index++;
-    if (index === this.leafCount) this.#extend();
+    const index = this.claimBlankLeaf();
     for (const above of directPath(nodeOf(index), this.leafCount)) {
       const node = this.#nodes[above];
       if (node?.kind !== 'parent') continue;
@@ -196,7 +187,7 @@ export class TreeDraft {
     return index;
   }
 
-  /** The leaf an external commit takes; the tree grows where none is blank. */
+  /** The leftmost blank leaf; the tree grows where there is none. */
   claimBlankLeaf(): LeafIndex {
     let index = 0;
     while (index < this.leafCount && this.#nodes[nodeOf(index)] !== undefined) index++;
