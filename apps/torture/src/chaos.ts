@@ -4,32 +4,30 @@ import { connect, createServer } from 'node:net';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import type { Fault } from './fault.ts';
-import { between, oneOf, rounds } from './fault.ts';
-import { makeWorld } from './world.ts';
+import { between, oneOf } from './fault.ts';
 
 const kinds = ['latency', 'stall', 'slice', 'reset', 'half-close', 'flip', 'silence'] as const;
 type Kind = (typeof kinds)[number];
 
 export const chaos: Fault = {
   name: 'bad network',
-  skip: () => undefined,
-  async run(budget) {
-    const proxy = new Proxy(budget.random);
-    try {
-      const world = await makeWorld({ through: (target) => proxy.open(target) });
-      const report = await rounds(world, budget, async () => {
-        proxy.bad = true;
+  unable: () => undefined,
+  prepare(random) {
+    const proxy = new Proxy(random);
+    return {
+      settings: { through: (target) => proxy.open(target) },
+      async round(world) {
         const before = proxy.faults;
+        proxy.bad = true;
         await world.progress(40, 8000);
         // What hangs in silence is noticed after a minute; here it is cut, so that more happens.
         proxy.cutSilent();
-        proxy.bad = performance.now() + 1000 < budget.untilMs;
+        proxy.bad = false;
+        await world.progress(5, 40_000);
         return proxy.faults - before;
-      });
-      return report;
-    } finally {
-      proxy.close();
-    }
+      },
+      remove: () => proxy.close(),
+    };
   },
 };
 

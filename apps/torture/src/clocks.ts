@@ -5,28 +5,32 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Fault } from './fault.ts';
-import { oneOf, rounds } from './fault.ts';
-import { makeWorld } from './world.ts';
+import { oneOf } from './fault.ts';
 
 const DAY_MS = 86_400_000;
 
 export const clocks: Fault = {
   name: 'wrong clock',
-  skip: () => undefined,
-  async run(budget) {
-    return rounds(await makeWorld(), budget, async (world, index) => {
-      const who = oneOf(budget.random, ['server', 'anna', 'bert']);
-      const days = [3, -3, 31][index % 3] ?? 3;
-      const module = join(world.folder, `clock${index}.mjs`);
-      writeFileSync(module, skewed(days * DAY_MS));
-      await world.kill(who);
-      await world.revive(who, { env: { NODE_OPTIONS: `--import=${module}` } });
-      await world.progress(30, 40_000);
-      await world.kill(who);
-      await world.revive(who);
-      await world.progress(5, 40_000);
-      return 1;
-    });
+  unable: () => undefined,
+  prepare(random) {
+    let round = 0;
+    return {
+      settings: {},
+      async round(world) {
+        const who = oneOf(random, ['server', 'anna', 'bert']);
+        const days = [3, -3, 31][round++ % 3] ?? 3;
+        const module = join(world.folder, `clock${round}.mjs`);
+        writeFileSync(module, skewed(days * DAY_MS));
+        await world.kill(who);
+        await world.revive(who, { env: { NODE_OPTIONS: `--import=${module}` } });
+        await world.progress(30, 15_000);
+        await world.kill(who);
+        await world.revive(who);
+        await world.progress(5, 40_000);
+        return 1;
+      },
+      remove: () => undefined,
+    };
   },
 };
 

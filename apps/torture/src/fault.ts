@@ -1,18 +1,21 @@
-/** What every kind of fault is to the command: a reason why it cannot be had here, or rounds of it until the time is over. */
+/** What every kind of fault is to the command: a reason why it cannot be had here, or a stage and rounds on it. */
 import { spawnSync } from 'node:child_process';
-import type { Summary, World } from './world.ts';
+import type { Settings, Summary, World } from './world.ts';
+import { makeWorld } from './world.ts';
 
 export interface Fault {
   readonly name: string;
   /** Why this machine cannot do it; undefined when it can. */
-  skip(): string | undefined;
-  run(budget: Budget): Promise<Report>;
+  unable(): string | undefined;
+  prepare(random: () => number): Stage;
 }
 
-export interface Budget {
-  /** `performance.now()` at which no new round begins; a first round always runs. */
-  readonly untilMs: number;
-  readonly random: () => number;
+/** Where a world is put so that the fault can strike it. Stages of several faults go together. */
+export interface Stage {
+  readonly settings: Settings;
+  /** Strikes, and waits until the world moves again; how many faults that were. */
+  round(world: World): Promise<number>;
+  remove(): void;
 }
 
 export interface Report {
@@ -21,19 +24,23 @@ export interface Report {
   readonly summary: Summary;
 }
 
-/** Rounds in a world until the time is over, then the reckoning. The world is removed whatever happens. */
-export async function rounds(
-  world: World,
-  budget: Budget,
-  round: (world: World, index: number) => Promise<number>,
+/** Rounds of all of these in one world until `untilMs`, at least one of each; then the reckoning. Leaves nothing behind. */
+export async function strike(
+  faults: readonly Fault[],
+  { untilMs, random }: { readonly untilMs: number; readonly random: () => number },
 ): Promise<Report> {
+  const stages: Stage[] = [];
+  let world: World | undefined;
   try {
-    let faults = 0;
-    for (let index = 0; index === 0 || performance.now() < budget.untilMs; index += 1)
-      faults += await round(world, index);
-    return { faults, summary: await world.settle() };
+    for (const fault of faults) stages.push(fault.prepare(random));
+    world = await makeWorld(Object.assign({}, ...stages.map(({ settings }) => settings)) as Settings);
+    let count = 0;
+    for (let index = 0; index < stages.length || performance.now() < untilMs; index += 1)
+      count += (await stages[index % stages.length]?.round(world)) ?? 0;
+    return { faults: count, summary: await world.settle() };
   } finally {
-    await world.remove();
+    await world?.remove();
+    for (const stage of stages) stage.remove();
   }
 }
 

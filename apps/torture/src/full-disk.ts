@@ -4,42 +4,41 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Fault } from './fault.ts';
-import { between, has, isRoot, must, oneOf, rounds } from './fault.ts';
-import { makeWorld } from './world.ts';
+import { between, has, isRoot, must, oneOf } from './fault.ts';
 
 /** A server keeps 16 MiB of its disk as ballast, and compiled code lies there as well. */
 const sizes = { server: '48m', anna: '16m', bert: '16m' } as const;
 
 export const fullDisk: Fault = {
   name: 'full disk',
-  skip() {
+  unable() {
     if (!isRoot()) return 'needs root';
     return has('unshare', '-m', 'true') ? undefined : 'needs mounts';
   },
-  async run(budget) {
+  prepare(random) {
     const folder = mkdtempSync(join(tmpdir(), 'securechat-full-'));
     const homes = { server: join(folder, 'server'), anna: join(folder, 'anna'), bert: join(folder, 'bert') };
-    const mounted: string[] = [];
-    try {
-      for (const who of ['server', 'anna', 'bert'] as const) {
-        mkdirSync(homes[who]);
-        must('mount', '-t', 'tmpfs', '-o', `size=${sizes[who]},mode=700`, 'tmpfs', homes[who]);
-        mounted.push(homes[who]);
-      }
-      return await rounds(await makeWorld({ homes }), budget, async (world) => {
+    for (const who of ['server', 'anna', 'bert'] as const) {
+      mkdirSync(homes[who]);
+      must('mount', '-t', 'tmpfs', '-o', `size=${sizes[who]},mode=700`, 'tmpfs', homes[who]);
+    }
+    return {
+      settings: { homes },
+      async round(world) {
         await world.progress(10, 20_000);
-        const who = oneOf(budget.random, ['server', 'anna', 'bert']);
-        const filler = join(homes[who], 'filler');
+        // Where another fault has put the world, that place is filled.
+        const filler = join(world.homeOf(oneOf(random, ['server', 'anna', 'bert'])), 'filler');
         fill(filler);
-        await sleep(between(budget.random, 300, 2500));
+        await sleep(between(random, 300, 2500));
         rmSync(filler);
         await world.progress(10, 40_000);
         return 1;
-      });
-    } finally {
-      for (const path of mounted) must('umount', '-l', path);
-      rmSync(folder, { recursive: true, force: true });
-    }
+      },
+      remove() {
+        for (const path of Object.values(homes)) must('umount', '-l', path);
+        rmSync(folder, { recursive: true, force: true });
+      },
+    };
   },
 };
 

@@ -7,11 +7,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Fault } from './fault.ts';
-import { between, has, isRoot, must, oneOf, rounds } from './fault.ts';
-import type { Who } from './world.ts';
-import { makeWorld } from './world.ts';
+import { between, has, isRoot, must, oneOf } from './fault.ts';
 
-const IMAGE_BYTES = 128 * 1024 * 1024;
+const IMAGE_BYTES = 80 * 1024 * 1024;
 
 /** EXT4_IOC_SHUTDOWN with EXT4_GOING_FLAGS_NOLOGFLUSH. */
 const cutScript =
@@ -19,7 +17,7 @@ const cutScript =
 
 export const powerCut: Fault = {
   name: 'power cut',
-  skip() {
+  unable() {
     if (!isRoot()) return 'needs root';
     if (!has('python3', '-c', 'import fcntl')) return 'needs python3 for the ioctl';
     if (!has('mkfs.ext4', '-V')) return 'needs mkfs.ext4';
@@ -30,29 +28,30 @@ export const powerCut: Fault = {
       return 'needs loop mounts';
     }
   },
-  async run(budget) {
+  prepare(random) {
     const folder = mkdtempSync(join(tmpdir(), 'securechat-disks-'));
     const disks = {
       server: new Disk(folder, 'server'),
       anna: new Disk(folder, 'anna'),
       bert: new Disk(folder, 'bert'),
     };
-    const homes = { server: disks.server.path, anna: disks.anna.path, bert: disks.bert.path };
-    try {
-      return await rounds(await makeWorld({ homes }), budget, async (world) => {
+    return {
+      settings: { homes: { server: disks.server.path, anna: disks.anna.path, bert: disks.bert.path } },
+      async round(world) {
         await world.progress(1, 10_000);
-        await sleep(between(budget.random, 50, 600));
-        const who: Who = oneOf(budget.random, ['server', 'anna', 'bert']);
+        await sleep(between(random, 50, 600));
+        const who = oneOf(random, ['server', 'anna', 'bert']);
         disks[who].cut();
         await world.kill(who);
         disks[who].again();
         await world.revive(who);
         return 1;
-      });
-    } finally {
-      for (const disk of Object.values(disks)) disk.remove();
-      rmSync(folder, { recursive: true, force: true });
-    }
+      },
+      remove() {
+        for (const disk of Object.values(disks)) disk.remove();
+        rmSync(folder, { recursive: true, force: true });
+      },
+    };
   },
 };
 

@@ -1,5 +1,6 @@
 /** One fault after the other, each with its share of the time, and a table of what was survived. */
 import type { Fault } from './fault.ts';
+import { strike } from './fault.ts';
 
 export interface TortureOptions {
   readonly minutes: number;
@@ -9,18 +10,18 @@ export interface TortureOptions {
 
 /** Stops at the first complaint. True when there was none. */
 export async function torture(faults: readonly Fault[], { minutes, random, write }: TortureOptions): Promise<boolean> {
-  const able = faults.filter((fault) => fault.skip() === undefined);
+  const able = faults.filter((fault) => fault.unable() === undefined);
   const endMs = performance.now() + minutes * 60_000;
   write(row(['fault', 'faults', 'accepted', 'failed', 'lost', 'twice', 'seconds', '']));
   for (const fault of faults) {
-    const why = fault.skip();
+    const why = fault.unable();
     if (why !== undefined) {
       write(row([fault.name, '-', '-', '-', '-', '-', '-', `skipped: ${why}`]));
       continue;
     }
     const from = performance.now();
     const share = Math.max(0, endMs - from) / (able.length - able.indexOf(fault));
-    const { faults: count, summary } = await fault.run({ untilMs: from + share, random });
+    const { faults: count, summary } = await strike([fault], { untilMs: from + share, random });
     const sum = (kind: 'lost' | 'twice'): number =>
       summary.verdicts.reduce((total, verdict) => total + verdict[kind].length, 0);
     const numbers = [count, summary.accepted, summary.failed, sum('lost'), sum('twice')];

@@ -58,11 +58,11 @@ export interface Settings {
 export interface World {
   readonly folder: string;
   readonly people: readonly [Person, Person];
-  readonly server: () => RunningServer | undefined;
+  homeOf(who: Who): string;
   /** kill -9; nothing when it is down. */
   kill(who: Who): Promise<void>;
   /** Starts it again; nothing when it runs. */
-  revive(who: Who, options?: Omit<StartOptions, 'home'>): Promise<void>;
+  revive(who: Who, options?: Omit<StartOptions, 'home'>, patienceMs?: number): Promise<void>;
   /** Messages accepted so far. */
   accepted(): number;
   /** Talks go on until so many more were accepted, or the time is over. */
@@ -94,8 +94,13 @@ export async function makeWorld(settings: Settings = {}): Promise<World> {
   let talking = false;
   let over = false;
 
-  const enter = async (person: Person, options: Omit<StartOptions, 'home'>, invite?: string): Promise<void> => {
-    const deadline = performance.now() + START_MS;
+  const enter = async (
+    person: Person,
+    options: Omit<StartOptions, 'home'>,
+    patienceMs: number,
+    invite?: string,
+  ): Promise<void> => {
+    const deadline = performance.now() + patienceMs;
     for (;;) {
       const rpc = startRpc(address, {
         home: person.home,
@@ -136,7 +141,7 @@ export async function makeWorld(settings: Settings = {}): Promise<World> {
     }
   };
 
-  for (const person of people) await enter(person, {}, server.invite);
+  for (const person of people) await enter(person, {}, START_MS, server.invite);
   talking = true;
   const talks = people.map(talk);
   const accepted = (): number => people[0].told.size + people[1].told.size;
@@ -144,7 +149,7 @@ export async function makeWorld(settings: Settings = {}): Promise<World> {
   const world: World = {
     folder,
     people,
-    server: () => server,
+    homeOf,
     accepted,
     async kill(who) {
       if (who === 'server') {
@@ -157,10 +162,10 @@ export async function makeWorld(settings: Settings = {}): Promise<World> {
       person.rpc = undefined;
       await rpc?.kill();
     },
-    async revive(who, options = {}) {
+    async revive(who, options = {}, patienceMs = START_MS) {
       if (who !== 'server') {
         const person = people[who === 'anna' ? 0 : 1];
-        if (person.rpc === undefined) await enter(person, options);
+        if (person.rpc === undefined) await enter(person, options, patienceMs);
         return;
       }
       if (server !== undefined && server.child.exitCode === null && server.child.signalCode === null) return;
