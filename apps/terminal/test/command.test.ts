@@ -96,7 +96,7 @@ test('completion scripts name the commands and flags, and shells can read them',
     assert.equal(code, 0);
     for (const name of ['listen', 'admin', 'invite', 'tls-ca', 'listen-tcp'])
       assert.ok(out.includes(name), `${shell} ${name}`);
-    assert.ok(!out.includes('restore'));
+    assert.ok(!out.includes('migrate'));
   }
   const script = run(['completion', 'bash']).out;
   const complete = (words: readonly string[]): string[] => {

@@ -15,7 +15,7 @@ const PIECES = / +|(?:\u001b\[[0-9;]*m|[^ \u001b])+/g;
 const ADDRESS = /^https?:\/\/[!-~]+$/;
 const ONE_WORD = /^[!-~]+$/;
 /** Never begins a row (of CJK writing, which is broken anywhere else). */
-const CLOSING = /^[、。，．：；！？）」』】》〉ー々\u0300-\u036f]/;
+const CLOSING = /^[、。，．：；！？）」』】》〉ー々]/;
 
 /**
  * Breaks text at words. Where it hangs, no row of it but the first begins at the edge: what somebody writes can never
