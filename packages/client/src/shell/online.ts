@@ -48,8 +48,10 @@ export async function attachOver(account: OpenAccount, link: Link): Promise<Atta
   if (Math.max(answer.submitNumberHighest, answer.mailboxNext) > NUMBER_MAX) throw new SecureChatError('MALFORMED');
   const rolledBack = answer.submitNumberHighest > ledger.counters.submitNumber;
   if (rolledBack) {
-    ledger.raise('submitNumber', answer.submitNumberHighest);
+    // The number last: until every group is left, the next attach has to find the rollback again.
     await leaveAllGroups(account);
+    ledger.raise('submitNumber', answer.submitNumberHighest);
+    await ledger.commit([]);
   }
   await noticeOldServer(account, answer);
   await noticeRestore(account, answer.history);
