@@ -28,7 +28,8 @@ const AUTH_DEADLINE_MS = 2000;
 /** A TLS handshake has five seconds of its own. */
 const LATEST_MS = 6500;
 
-type Port = 'http' | 'tcp' | 'https' | 'tls';
+/** `hurried`: those of a server that gives strangers little time, and has no people. */
+type Port = 'http' | 'tcp' | 'https' | 'tls' | 'hurried http' | 'hurried tcp';
 
 const folder = makeFolder('bytes');
 const password = 'seven wet umbrellas';
@@ -42,7 +43,8 @@ const portOf = (address: string) => Number(/:(\d+)#/.exec(address)?.[1]);
 before(async () => {
   const lifted = ['connectsPerAddressPerSecond=100000', 'connectsPerAddressBurst=100000'];
   const limits = [...lifted, 'unauthenticatedPerAddressMax=190', 'connectionsPerAddressMax=500'];
-  const flags = [...limits, `authDeadlineMs=${AUTH_DEADLINE_MS}`].flatMap((limit) => ['--limit', limit]);
+  const flags = limits.flatMap((limit) => ['--limit', limit]);
+  const hurried = [...flags, '--limit', `authDeadlineMs=${AUTH_DEADLINE_MS}`];
   bare = await startServer(folder, flags);
   ports.set('http', portOf(bare.ws)).set('tcp', portOf(bare.tcp));
   alice = startRpc(folder, bare.ws, { home: 'alice' });
@@ -51,7 +53,9 @@ before(async () => {
     alice.call('register', { username: 'alice', password, invite: bare.invite }),
     bob.call('register', { username: 'bob', password, invite: bare.invite }),
   ];
-  if (hasOpenssl) await startSecured(flags);
+  const quick = await startServer(folder, [...hurried, '--data', join(folder.path, 'hurried')]);
+  ports.set('hurried http', portOf(quick.ws)).set('hurried tcp', portOf(quick.tcp));
+  if (hasOpenssl) await startSecured(hurried);
   await Promise.all(made);
 });
 after(() => folder.remove());
@@ -121,7 +125,7 @@ const requestOf = (path: string, more = '') =>
   `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${Buffer.alloc(16, 7).toString('base64')}\r\n${more}\r\n`;
 
 /** A WebSocket after its upgrade and the server's hello. */
-async function openWebSocket(port: 'http' | 'https'): Promise<Socket> {
+async function openWebSocket(port: 'http' | 'https' | 'hurried http'): Promise<Socket> {
   const socket = await open(port);
   socket.write(requestOf('/v1'));
   let heard = 0;
@@ -130,11 +134,17 @@ async function openWebSocket(port: 'http' | 'https'): Promise<Socket> {
   return socket;
 }
 
-async function allSoon(what: string, rounds: number, once_: () => Promise<Ended>): Promise<void> {
+/** A busy machine may be late by itself, now and then; a server that waits for something is late every time. */
+async function soon(what: string, tell: () => Promise<Ended>): Promise<void> {
   const times: number[] = [];
-  for (let round = 0; round < rounds; round += 1) times.push((await once_()).ms);
-  const median = times.toSorted((a, b) => a - b)[rounds >> 1] ?? 0;
-  assert.ok(median < SOON_MS, `${what}: ${times.map((ms) => ms.toFixed(0)).join(' ')} ms`);
+  while (times.length < 6) {
+    const { ms } = await tell().catch((error: unknown) => {
+      throw new Error(what, { cause: error });
+    });
+    if (ms < SOON_MS) return;
+    times.push(ms);
+  }
+  assert.fail(`${what}: ${times.map((ms) => ms.toFixed(0)).join(', ')} ms`);
 }
 
 const garbage: readonly (readonly [string, () => Uint8Array])[] = [
@@ -157,7 +167,7 @@ const garbage: readonly (readonly [string, () => Uint8Array])[] = [
 for (const port of bareAndSecured) {
   test(`any bytes at the ${port} port end the connection within ${SOON_MS} ms of the last of them`, async () => {
     for (const [what, bytes] of garbage) {
-      await allSoon(what, 3, async () => tellUntilEnd(await open(port), bytes()));
+      await soon(what, async () => tellUntilEnd(await open(port), bytes()));
     }
     await peopleNoticeNothing();
   });
@@ -168,7 +178,7 @@ for (const port of ['https', 'tls'] as const) {
     for (const [what, bytes] of garbage) {
       // Five bytes are what TLS wants to see of a record before it judges.
       const whole = () => Buffer.concat([bytes(), Buffer.alloc(5)]);
-      await allSoon(what, 3, async () => tellUntilEnd(await open(port, false), whole()));
+      await soon(what, async () => tellUntilEnd(await open(port, false), whole()));
     }
   });
 }
@@ -223,16 +233,13 @@ for (const port of ['http', 'https'] as const) {
     `WebSocket frames that are none of ours end the connection within ${SOON_MS} ms (${port})`,
     port === 'http' ? {} : ifOpenssl,
     async () => {
-      const times: number[] = [];
       for (const [what, bytes] of frames) {
-        const { ms, heard } = await tellUntilEnd(await openWebSocket(port), bytes).catch((error: unknown) => {
-          throw new Error(what, { cause: error });
+        await soon(what, async () => {
+          const ended = await tellUntilEnd(await openWebSocket(port), bytes);
+          assert.ok(ended.heard.length < 200, `answered with ${ended.heard.length} bytes`);
+          return ended;
         });
-        times.push(ms);
-        assert.ok(heard.length < 200, `${what}: answered with ${heard.length} bytes`);
       }
-      const late = times.toSorted((a, b) => a - b)[Math.floor(times.length * 0.75)] ?? 0;
-      assert.ok(late < SOON_MS, times.map((ms) => ms.toFixed(0)).join(' '));
       await peopleNoticeNothing();
     },
   );
@@ -303,9 +310,9 @@ test('floods of pings by somebody who does not read the answers cost no memory',
 test('who says nothing, half a thing, or one byte at a time is gone after the deadline of a stranger', async () => {
   const started = performance.now();
   const drips: readonly (readonly [Port, boolean, string])[] = [
-    ['tcp', false, '\0\0\x1f\0'],
+    ['hurried tcp', false, '\0\0\x1f\0'],
     ['tls', true, '\0\0\x1f\0'],
-    ['http', false, requestOf('/v1', 'Never: ending')],
+    ['hurried http', false, requestOf('/v1', 'Never: ending')],
     ['https', true, requestOf('/v1', 'Never: ending')],
     ['tls', false, '\x16\x03\x01\x02\0'],
   ];
@@ -319,15 +326,17 @@ test('who says nothing, half a thing, or one byte at a time is gone after the de
     }),
   );
   const silent = await Promise.all(
-    [...ports.keys()].flatMap((port) =>
-      [true, false].map(async (inside) => ({
-        what: `silent ${port} ${inside}`,
-        socket: await open(port, inside && tlsPorts.has(port)),
-        stop: () => undefined,
-      })),
-    ),
+    [...ports.keys()]
+      .filter((port) => port !== 'http' && port !== 'tcp')
+      .flatMap((port) =>
+        [true, false].map(async (inside) => ({
+          what: `silent ${port} ${inside}`,
+          socket: await open(port, inside && tlsPorts.has(port)),
+          stop: () => undefined,
+        })),
+      ),
   );
-  const webSocket = await openWebSocket('http');
+  const webSocket = await openWebSocket('hurried http');
   const left: string[] = [];
   await Promise.all(
     [...slow, ...silent, { what: 'websocket', socket: webSocket, stop: () => undefined }].map(
