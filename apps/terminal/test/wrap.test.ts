@@ -21,6 +21,8 @@ test('words stay whole, and further rows stand under the text', () => {
   assert.equal(wrap('one two three', 7), 'one two\nthree');
   assert.equal(wrap('  indented line', 10), '  indented\nline');
   assert.equal(wrap('fits', 4), 'fits');
+  assert.equal(wrap('        far', 6), '   far');
+  assert.equal(wrap('\n    aaaa', 4, { hang: 1 }), '\n aaa\n a');
   assert.equal(wrap('', 4), '');
 });
 
@@ -47,7 +49,7 @@ test('in any text of any width nothing but space is lost or gained, and no row i
       assert.equal(wrapped.replace(/[ \n]/g, ''), text.replace(/[ \n]/g, ''));
       if (hang > 0) for (const row of wrapped.split('\n')) assert.ok(widthOf(row) <= columns, JSON.stringify(row));
     }),
-    { numRuns: 300 },
+    { numRuns: 500 },
   );
 });
 
@@ -57,6 +59,6 @@ test('a row of a message after its first begins with a space, whatever was writt
       const [, ...others] = wrap(`@eve: ${text}`, columns, { hang: 6 }).split('\n');
       for (const row of others) assert.ok(row.startsWith(' ') || row === '', JSON.stringify(row));
     }),
-    { numRuns: 300 },
+    { numRuns: 500 },
   );
 });

@@ -67,6 +67,8 @@ function wrapLine(line: string, { columns, start, indent, whole }: Measure): rea
     }
     for (const part of breakable(piece)) {
       const width = widthOf(part);
+      // A row begins with as much of its space as leaves room for the word.
+      if (fresh) gap = gap.slice(0, Math.max(0, columns - column - width));
       if (column + gap.length + width <= columns) put(part, width);
       else if (indent + width <= columns) {
         turn();
@@ -86,7 +88,7 @@ function wrapLine(line: string, { columns, start, indent, whole }: Measure): rea
       }
     }
   }
-  rows.push(row + (rows.length === 0 && fresh ? gap : ''));
+  rows.push(row);
   return rows;
 }
 
