@@ -1,0 +1,103 @@
+/** Goal: every bound holds at its number, and refuses one past it. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { EMPTY } from '../src/codec/bytes.ts';
+import { Reader, decode } from '../src/codec/reader.ts';
+import { Writer } from '../src/codec/writer.ts';
+import { readCommit } from '../src/group/commit-structure.ts';
+import { propose } from '../src/group/send.ts';
+import type { CachedProposal } from '../src/group/state.ts';
+import { advance, ratchetOf, seek } from '../src/schedule/ratchet.ts';
+import { readExtensions } from '../src/tree/extension.ts';
+import { RatchetTree } from '../src/tree/ratchet-tree.ts';
+import { LEAVES_MAX, nodeCount } from '../src/tree/tree-math.ts';
+import { readUpdatePath } from '../src/tree/update-path.ts';
+import { Client, groupOf, refuses, suite1 as suite } from './client.ts';
+import { seeded } from './entropy.ts';
+
+const entropy = seeded('limits');
+
+function listOf(count: number, item: (writer: Writer, index: number) => void): Uint8Array {
+  return new Writer()
+    .vectorOf((writer) => {
+      for (let i = 0; i < count; i++) item(writer, i);
+    })
+    .done();
+}
+
+test('a list has 1,024 items at most, extensions 64, proposals of a commit 4,096, nodes of a path 32', () => {
+  const numbers = (count: number) => () => new Reader(listOf(count, (w, i) => w.u16(i))).list((r) => r.u16());
+  assert.equal(numbers(1024)().length, 1024);
+  refuses(numbers(1025), 'limit');
+  const extensions = (count: number) => () =>
+    decode(
+      listOf(count, (w, i) => w.u16(i).vector(EMPTY)),
+      readExtensions,
+    );
+  assert.equal(extensions(64)().length, 64);
+  refuses(extensions(65), 'limit');
+  const commit = (count: number) => () =>
+    decode(
+      new Writer()
+        .raw(listOf(count, (w) => w.u8(1).u16(3).u32(0)))
+        .u8(0)
+        .done(),
+      readCommit,
+    );
+  assert.equal(commit(4096)().proposals.length, 4096);
+  refuses(commit(4097), 'limit');
+  const { leaf } = new Client('alice', suite, entropy).keyPackage().keyPackage;
+  const path = (count: number) => () =>
+    decode(
+      new Writer()
+        .raw(leaf.encoded)
+        .raw(listOf(count, (w) => w.vector(EMPTY).vector(EMPTY)))
+        .done(),
+      readUpdatePath,
+    );
+  assert.equal(path(32)().nodes.length, 32);
+  refuses(path(33), 'limit');
+});
+
+test('a chain ends before its generation number would run over', () => {
+  const last = { ...ratchetOf(entropy(32)), generation: 2 ** 32 - 2 };
+  const step = advance(suite, last);
+  assert.equal(step.ratchet.generation, 2 ** 32 - 1);
+  refuses(() => advance(suite, step.ratchet), 'limit');
+  const window = { backMax: 256, forwardMax: 2000 };
+  refuses(() => seek(suite, last, { generation: 2 ** 32 - 1, window }), 'limit');
+});
+
+test('a message may be as far ahead as the window says, and no further', () => {
+  const ratchet = ratchetOf(entropy(32));
+  const window = { backMax: 4, forwardMax: 20 };
+  const { ratchet: ahead } = seek(suite, ratchet, { generation: 20, window });
+  assert.deepEqual([...ahead.skipped.keys()], [17, 18, 19]);
+  refuses(() => seek(suite, ratchet, { generation: 21, window }), 'too-far-ahead');
+  seek(suite, ahead, { generation: 17, window });
+  refuses(() => seek(suite, ahead, { generation: 16, window }), 'too-old');
+});
+
+test('an epoch keeps 1,024 proposals', () => {
+  const [alice, bob] = groupOf(['alice', 'bob'], entropy);
+  assert.ok(alice && bob);
+  const proposal = { kind: 'remove', removed: 1 } as const;
+  const cached: CachedProposal = { proposal, sender: { kind: 'member', leaf: 1 }, privateKey: undefined };
+  const full = (count: number) => new Map(Array.from({ length: count }, (_, i) => [`${i}`, cached] as const));
+  const { identity } = alice;
+  const { bytes } = propose(bob.state, { identity: bob.identity, entropy, proposal: { kind: 'remove', removed: 0 } });
+  alice.state = { ...alice.state, proposals: full(1023) };
+  propose(alice.state, { identity, entropy, proposal });
+  alice.state = { ...alice.state, proposals: full(1024) };
+  refuses(() => propose(alice.state, { identity, entropy, proposal }), 'limit');
+  refuses(() => alice.receive(bytes), 'limit');
+});
+
+test('a tree has 65,536 leaves at most', () => {
+  const { leaf } = new Client('alice', suite, entropy).keyPackage().keyPackage;
+  const nodes = Array.from({ length: nodeCount(LEAVES_MAX) }, (_, i) => (i % 2 === 0 ? leaf : undefined));
+  nodes[4] = undefined;
+  const draft = new RatchetTree(suite, nodes).edit();
+  assert.equal(draft.add(leaf), 2);
+  refuses(() => draft.add(leaf), 'limit');
+});
