@@ -86,11 +86,12 @@ export class ServerNode {
     world.as(life, () => {
       const bootMs = world.nowMs - 1;
       const clock = { wallMs: () => BEGIN_MS + world.nowMs + this.skewMs, monotonicMs: () => world.nowMs - bootMs };
-      const writer = this.disk.open(life, clock.monotonicMs());
+      const expiryMs = bug?.trustsWallClock === true ? clock.wallMs : clock.monotonicMs;
+      const writer = this.disk.open(life, expiryMs());
       const { limits } = this.#config;
       const open = storeOver(writer, {
         limits,
-        clock: { now: clock.wallMs, monotonicMs: clock.monotonicMs },
+        clock: { now: clock.wallMs, monotonicMs: expiryMs },
         onFatal: () => this.crash(20),
       });
       const store = bug?.store?.(open, world, life) ?? open;

@@ -34,6 +34,8 @@ interface Sent {
   readonly fixed: string;
   /** The inner id. */
   readonly message: string | undefined;
+  readonly group: string;
+  readonly chain: number;
   /** Refused since it was sent last: may be encrypted again. */
   refused: boolean;
 }
@@ -54,8 +56,6 @@ export class Witness {
   readonly blocked = new Set<string>();
   /** A disk of theirs gave an error: what they were told of a message may not be what is on it. */
   readonly troubled = new Set<string>();
-  /** The run lets rows expire. */
-  expires = false;
   readonly gaps = new Map<string, { readonly code: Code; readonly missing: number }[]>();
   /** By device and client id: what the server said is stored, and where. */
   readonly said = new Map<string, readonly DeviceId[]>();
@@ -161,7 +161,7 @@ export class Witness {
       const message =
         kind === 'commit' ? undefined : this.#engines.get(name)?.ledger.outboxBySubmit(submit.id)?.message;
       this.#firstSent(name, key, message);
-      this.#sent.set(key, { person: name, fixed, message, refused: false });
+      this.#sent.set(key, { person: name, fixed, message, group, chain: chainNumber, refused: false });
     } else {
       if (before.fixed !== fixed) this.fail('resend-differs', `${name}: ${submit.id} has other bytes than before`);
       before.refused = false;
@@ -202,7 +202,11 @@ export class Witness {
   refusalRead({ name, record }: Person, id: string, code: Code): void {
     this.note(`${name} is refused ${id}: ${code}`);
     const sent = this.#sent.get(`${record.device} ${id}`);
-    if (sent !== undefined) sent.refused = true;
+    if (sent === undefined) return;
+    sent.refused = true;
+    // The server refuses what follows in the chain as well, whether or not that is heard.
+    for (const other of this.#sent.values())
+      if (other.person === name && other.group === sent.group && other.chain > sent.chain) other.refused = true;
   }
 
   // ---- the server

@@ -86,7 +86,11 @@ export function planLane(lane: Lane, moment: Moment): LaneStep {
   return sealMore(ready);
 }
 
-/** A refused item whose group or epoch is over, or whose place in the chain is gone, has to be encrypted anew. */
+/**
+ * A refused item whose group or epoch is over, or whose place in the chain is gone, has to be encrypted anew. So does one
+ * that was not answered behind a place that is gone: the server refused it too, whether or not we heard it, and in
+ * another order than it was written it must not arrive.
+ */
 function unsealUseless(lane: Lane): readonly Item[] {
   const group = sendingGroup(lane.lineage);
   let next = (group?.chainAccepted ?? 0) + 1;
@@ -98,14 +102,19 @@ function unsealUseless(lane: Lane): readonly Item[] {
       return item;
     }
     if (sealed.kind !== 'message') return item;
+    const ours = sealed.group === group?.group;
     if (sealed.state === 'answered') {
       // Its acceptance may or may not be among the facts yet.
-      next = Math.max(next, sealed.chainNumber + 1);
+      if (ours) next = Math.max(next, sealed.chainNumber + 1);
       return item;
     }
-    const inPlace = !broken && sealed.group === group?.group && sealed.chainNumber === next;
-    next += 1;
-    if (sealed.state !== 'refused' || (inPlace && sealed.epoch === group.epoch)) return item;
+    const inPlace = !broken && ours && sealed.chainNumber === next;
+    if (ours) next += 1;
+    const useless =
+      sealed.state === 'refused'
+        ? !inPlace || sealed.epoch !== group.epoch
+        : sealed.state === 'stored' && ours && !inPlace;
+    if (!useless) return item;
     broken = true;
     return unsealed(item);
   });
