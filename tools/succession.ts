@@ -31,6 +31,7 @@ const forbidden: Readonly<Record<string, Readonly<Record<string, readonly string
     server: [
       'apps/terminal/src/server-command.ts',
       'apps/terminal/src/copy-command.ts',
+      'apps/terminal/src/doctor-command.ts',
       'apps/terminal/demo/',
       'apps/terminal/test/',
     ],

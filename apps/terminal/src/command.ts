@@ -98,6 +98,7 @@ export function commandTree(finish: Finish, server: typeof ServerModule | undefi
   addServer(program, finish, server);
   addAdmin(program, finish, server);
   addCopies(program, finish);
+  addDoctor(program, finish);
 
   subcommand(program, 'completion', 'print the completion script of a shell', [
     'securechat completion bash > ~/.local/share/bash-completion/completions/securechat',
@@ -195,6 +196,23 @@ function addCopies(program: Command, finish: Finish): void {
     .action(async (folder: string, flags: Flags) => {
       const { runRestore } = await import('./copy-command.ts');
       finish(await runRestore(folder, flags, process.env, homedir()));
+    });
+}
+
+function addDoctor(program: Command, finish: Finish): void {
+  const command = subcommand(program, 'doctor', 'say how a profile or a server of this machine is, and what to do', [
+    'securechat doctor',
+    'securechat doctor --user alice --password-file ~/.pw',
+    'securechat doctor --data /srv/securechat --tls-cert cert.pem',
+  ]);
+  addClientOptions(command)
+    .option('--data <DIR>', 'look at the server in this data folder')
+    .option('--tls-cert <FILE>', 'and at its certificate (SECURECHAT_TLS_CERT)')
+    .option('--json', 'as JSON')
+    .action(async (flags: Flags) => {
+      const { runProfileDoctor, runServerDoctor } = await import('./doctor-command.ts');
+      if (flags['data'] === undefined) finish(await runProfileDoctor(settingsOf(command), flags));
+      else finish(await runServerDoctor(flags, process.env, homedir()));
     });
 }
 

@@ -36,6 +36,10 @@ export interface Person {
   readonly name: 'anna' | 'bert';
   readonly home: string;
   rpc: Rpc | undefined;
+  /** The process that is on its way to `rpc`. */
+  entering: Rpc | undefined;
+  /** Counts starts and kills: a start that a kill overtook gives up. */
+  turn: number;
   /** Number of the last text said. */
   last: number;
   readonly told: Set<number>;
@@ -101,24 +105,22 @@ export async function makeWorld(settings: Settings = {}): Promise<World> {
     invite?: string,
   ): Promise<void> => {
     const deadline = performance.now() + patienceMs;
+    const turn = ++person.turn;
     for (;;) {
-      const rpc = startRpc(address, {
-        home: person.home,
-        ...options,
-        onTold: (method, params) => hear(person, method, params),
-      });
+      const onTold = (method: string, params: Params): void => hear(person, method, params);
+      const rpc = startRpc(address, { home: person.home, ...options, onTold });
+      person.entering = rpc;
       try {
         const account = { username: person.name, password };
-        await rpc.call(invite === undefined ? 'login' : 'register', {
-          ...account,
-          ...(invite !== undefined && { invite }),
-        });
+        const named = invite === undefined ? account : { ...account, invite };
+        await rpc.call(invite === undefined ? 'login' : 'register', named);
+        if (turn !== person.turn) throw new Error('GONE');
         person.rpc = rpc;
         return;
       } catch (error) {
         await rpc.kill();
-        if (performance.now() > deadline)
-          throw new Error(`${person.name} cannot come back: ${String(error)} ${rpc.errors()}`);
+        if (turn !== person.turn || performance.now() > deadline)
+          throw new Error(`${person.name} cannot come back: ${String(error)} ${rpc.errors()}`, { cause: error });
         await sleep(200);
       }
     }
@@ -158,9 +160,10 @@ export async function makeWorld(settings: Settings = {}): Promise<World> {
         return dying?.kill();
       }
       const person = people[who === 'anna' ? 0 : 1];
-      const { rpc } = person;
+      const { rpc, entering } = person;
       person.rpc = undefined;
-      await rpc?.kill();
+      person.turn += 1;
+      await Promise.all([rpc?.kill(), entering?.kill()]);
     },
     async revive(who, options = {}, patienceMs = START_MS) {
       if (who !== 'server') {
@@ -199,7 +202,7 @@ export async function makeWorld(settings: Settings = {}): Promise<World> {
 }
 
 function personOf(name: Person['name'], home: string): Person {
-  const nothing = { rpc: undefined, last: 0, inFlight: 0, ended: undefined };
+  const nothing = { rpc: undefined, entering: undefined, turn: 0, last: 0, inFlight: 0, ended: undefined };
   return { name, home, ...nothing, told: new Set(), refused: new Map(), shown: [], gaps: [] };
 }
 

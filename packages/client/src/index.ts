@@ -17,6 +17,8 @@ export type {
 export { codes, formatServerAddress, isCode, parseServerAddress, SecureChatError } from '@securechat/wire';
 export type { Code, Fingerprint, ServerAddress } from '@securechat/wire';
 export { connect } from './connect.ts';
+export { examineProfile } from './doctor.ts';
+export type { Finding } from './doctor.ts';
 export { forwardToHolder } from './forward.ts';
 export { backUpProfile, restoreProfile, verifyProfile } from './profile-backup.ts';
 export type { ProfileCopy } from './profile-backup.ts';

@@ -76,3 +76,4 @@ export {
 export type { KeyPair } from './x25519.ts';
 export { X25519_BYTES, x25519 } from './x25519.ts';
 export { XWING_CIPHERTEXT_BYTES, XWING_PUBLIC_BYTES, XWING_SEED_BYTES, xwing } from './xwing.ts';
+export { x509NotAfterMs } from './x509.ts';

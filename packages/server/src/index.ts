@@ -6,6 +6,7 @@ export { loadConfig } from './config.ts';
 export type { ConfigSources, GivenFlags, ServerConfig } from './config.ts';
 export { configRows, limitRows, logLevels } from './config-rows.ts';
 export type { ConfigRow, ListenAddress, LogLevel, Registration } from './config-rows.ts';
+export { examineServer } from './doctor.ts';
 export type { Log, LogSink } from './log.ts';
 export { runServer } from './run-server.ts';
 export type { Ready, RunningServer, ServerSurroundings } from './run-server.ts';

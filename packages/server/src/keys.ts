@@ -97,6 +97,11 @@ export function inspectKeys(folder: string): { readonly fingerprint: Fingerprint
   return { fingerprint: readRsa(join(folder, dataFiles.identity), 'identity').public.fingerprint };
 }
 
+/** Until when the sealing key is certified; undefined where there is none. StartError for one that cannot be used. */
+export async function inspectSealing(folder: string): Promise<{ readonly notAfterMs: number } | undefined> {
+  return readSealing(join(folder, dataFiles.sealing), readRsa(join(folder, dataFiles.identity), 'identity'));
+}
+
 async function identityOf(path: string, bits: number): Promise<RsaPrivate<'identity'>> {
   if (existsSync(path)) return readRsa(path, 'identity');
   const key = await generateRsa('identity', bits);

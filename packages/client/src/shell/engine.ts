@@ -11,6 +11,7 @@ import type { AccountId, ClientId, Deliver, SecureChatError } from '@securechat/
 import type { ClientEvent, ConnectionState } from '../api.ts';
 import type { Effect, EffectKind } from '../core/effect.ts';
 import type { Item } from '../core/item.ts';
+import { failureIn } from '../core/record-failure.ts';
 import { itemOf } from '../core/record-outbox.ts';
 import type { Event, State } from '../core/state.ts';
 import { emptyState } from '../core/state.ts';
@@ -134,6 +135,8 @@ export class Engine implements OpenAccount {
   }
   emit(event: ClientEvent): void {
     this.#options.emit(event);
+    const failure = failureIn(event);
+    if (failure !== undefined) void this.ledger.noteFailure({ ...failure, atMs: this.nowMs() }).catch(() => undefined);
   }
   contactAdded(): void {
     if (this.#link !== undefined) this.#once('watch', () => watchPresence(this));

@@ -10,6 +10,8 @@ import type { ContactRecord } from '../core/record-contact.ts';
 import { contactRecord } from '../core/record-contact.ts';
 import type { ConversationRecord } from '../core/record-conversation.ts';
 import { conversationRecord, emptyConversation } from '../core/record-conversation.ts';
+import type { FailureRecord } from '../core/record-failure.ts';
+import { FAILURES_KEPT, failureKey, failureRecord } from '../core/record-failure.ts';
 import type { GroupRecord } from '../core/record-group.ts';
 import { groupRecord } from '../core/record-group.ts';
 import type { KeyPackageRecord } from '../core/record-key-package.ts';
@@ -39,12 +41,14 @@ export type LedgerChange =
   | { readonly put: 'outbox'; readonly value: OutboxRecord }
   | { readonly put: 'parked'; readonly value: ParkedRecord }
   | { readonly put: 'transfer'; readonly value: TransferRecord }
+  | { readonly put: 'failure'; readonly value: FailureRecord }
   | { readonly put: 'message'; readonly user: string; readonly value: MessageRecord }
   | { readonly drop: 'group'; readonly key: GroupId }
   | { readonly drop: 'keyPackage'; readonly value: KeyPackageRecord }
   | { readonly drop: 'outbox'; readonly key: number }
   | { readonly drop: 'parked'; readonly key: number }
-  | { readonly drop: 'transfer'; readonly key: MessageId };
+  | { readonly drop: 'transfer'; readonly key: MessageId }
+  | { readonly drop: 'failure'; readonly key: number };
 
 const SELF = 'self';
 const SUCCESSOR = 'successor';
@@ -70,6 +74,7 @@ export class Ledger {
   readonly #orderOfMessage = new Map<MessageId, number>();
   readonly #parked = new Map<number, ParkedRecord>();
   readonly #transfers = new Map<MessageId, TransferRecord>();
+  readonly #failures = new Map<number, FailureRecord>();
 
   private constructor(store: ClientStore, account: AccountRecord) {
     this.#store = store;
@@ -101,6 +106,8 @@ export class Ledger {
       ledger.#remember({ put: 'parked', value: parkedRecord.decode(value) });
     for (const value of (await store.all('transfer')).values())
       ledger.#remember({ put: 'transfer', value: transferRecord.decode(value) });
+    for (const value of (await store.all('failure')).values())
+      ledger.#remember({ put: 'failure', value: failureRecord.decode(value) });
     return ledger;
   }
 
@@ -137,6 +144,10 @@ export class Ledger {
   }
   get transfers(): ReadonlyMap<MessageId, TransferRecord> {
     return this.#transfers;
+  }
+  /** Oldest first. */
+  get failures(): readonly FailureRecord[] {
+    return [...this.#failures.values()];
   }
   conversation(user: string): ConversationRecord {
     return this.#conversations.get(user) ?? emptyConversation(user);
@@ -206,6 +217,16 @@ export class Ledger {
     for (const change of changes) this.#remember(change);
   }
 
+  /** Remembers a failure; the oldest beyond what is kept goes. */
+  async noteFailure(failure: Omit<FailureRecord, 'number'>): Promise<void> {
+    const numbers = [...this.#failures.keys()];
+    const value = { ...failure, number: (numbers.at(-1) ?? 0) + 1 };
+    // Before the disk has it: two at once must not share a number.
+    this.#failures.set(value.number, value);
+    const old = numbers.slice(0, Math.max(0, numbers.length + 1 - FAILURES_KEPT));
+    await this.commit([{ put: 'failure', value }, ...old.map((key): LedgerChange => ({ drop: 'failure', key }))]);
+  }
+
   /** The private keys in memory; nothing can be read or written afterwards. */
   wipe(): void {
     const records = [this.#account, this.#successor];
@@ -256,6 +277,9 @@ export class Ledger {
       case 'transfer':
         this.#transfers.set(change.value.id, change.value);
         return;
+      case 'failure':
+        this.#failures.set(change.value.number, change.value);
+        return;
       case 'group':
       case 'message':
         return;
@@ -286,6 +310,9 @@ export class Ledger {
         return;
       case 'transfer':
         this.#transfers.delete(change.key);
+        return;
+      case 'failure':
+        this.#failures.delete(change.key);
         return;
     }
   }
@@ -336,6 +363,10 @@ function encode(change: LedgerChange): StoreChange {
         key: change.value.id,
         value: transferRecord.encode(change.value),
       };
+    case 'failure': {
+      const { value } = change;
+      return { kind: 'put', collection: 'failure', key: failureKey(value.number), value: failureRecord.encode(value) };
+    }
     case 'message': {
       const { user, value } = change;
       return { kind: 'message', conversation: user, id: value.id, value: messageRecord.encode(value) };
@@ -357,5 +388,7 @@ function encodeDrop(change: Extract<LedgerChange, { drop: string }>): StoreChang
       return { kind: 'delete', collection: 'parked', key: parkedKey(change.key) };
     case 'transfer':
       return { kind: 'delete', collection: 'transfer', key: change.key };
+    case 'failure':
+      return { kind: 'delete', collection: 'failure', key: failureKey(change.key) };
   }
 }

@@ -15,6 +15,7 @@ export const collections = [
   'outbox', // position -> submission
   'parked', // mailbox number -> row that waits
   'transfer', // transfer id -> file offer and its progress
+  'failure', // number -> what could not be delivered, and why
 ] as const;
 export type Collection = (typeof collections)[number];
 

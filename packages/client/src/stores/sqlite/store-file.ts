@@ -2,6 +2,7 @@
 import { closeSync, existsSync, fsyncSync, openSync } from 'node:fs';
 import { backup, DatabaseSync } from 'node:sqlite';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { SecureChatError } from '@securechat/wire';
 import { openDatabase, profileError } from './database.ts';
 import { APPLICATION_ID, SCHEMA_VERSION } from './schema.ts';
@@ -16,7 +17,7 @@ export async function copyStoreFile(from: string, to: string): Promise<void> {
   let source: DatabaseSync | undefined;
   try {
     openDatabase(to).close();
-    source = new DatabaseSync(from, { readOnly: true, timeout: 0 });
+    source = toRead(from);
     await backup(source, to, { rate: PAGES_AT_ONCE });
     const copy = new DatabaseSync(to);
     try {
@@ -40,7 +41,7 @@ export function storeFileProblems(folder: string): readonly string[] {
   if (!existsSync(path)) return ['store.db is missing.'];
   let database: DatabaseSync | undefined;
   try {
-    database = new DatabaseSync(path, { readOnly: true, timeout: 0 });
+    database = toRead(path);
     const pragma = (name: string): unknown => Object.values(database?.prepare(`PRAGMA ${name}`).get() ?? {})[0];
     if (pragma('application_id') !== APPLICATION_ID) return ['store.db is not a SecureChat store.'];
     if (Number(pragma('user_version')) > SCHEMA_VERSION) return ['store.db was written by a newer SecureChat.'];
@@ -53,4 +54,12 @@ export function storeFileProblems(folder: string): readonly string[] {
   } finally {
     database?.close();
   }
+}
+
+/** A log beside the file belongs to it, and is moved into it; without one the file is read without leaving a trace. */
+function toRead(path: string): DatabaseSync {
+  if (existsSync(`${path}-wal`)) return new DatabaseSync(path, { timeout: 0 });
+  const url = pathToFileURL(path);
+  url.searchParams.set('immutable', '1');
+  return new DatabaseSync(url, { readOnly: true });
 }

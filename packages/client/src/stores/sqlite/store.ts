@@ -37,6 +37,7 @@ const kinds: Readonly<Record<Collection, number>> = {
   outbox: 7,
   parked: 8,
   transfer: 9,
+  failure: 10,
 };
 const OWN_KIND = 0;
 const MESSAGE_KIND = 100;

@@ -5,7 +5,9 @@
  * of it: numbers get a new history, key packages and resumptions that may have been used since are gone.
  */
 import { DatabaseSync, backup } from 'node:sqlite';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import type { StoredRecord } from '../port.ts';
 import { StoreError } from '../port.ts';
 import { failureOf } from './database.ts';
@@ -26,7 +28,7 @@ export async function copyDatabase(from: string, into: string): Promise<void> {
   const target = privateFile(into, DATABASE_FILE);
   let source: DatabaseSync | undefined;
   try {
-    source = new DatabaseSync(join(from, DATABASE_FILE), { readOnly: true, timeout: 5000 });
+    source = toRead(join(from, DATABASE_FILE));
     await backup(source, target, { rate: PAGES_AT_ONCE });
     // One file without a log beside it, on the disk when this returns.
     const copy = new DatabaseSync(target);
@@ -57,7 +59,7 @@ export interface DatabaseState {
 export function inspectDatabase(path: string): DatabaseState {
   let db: DatabaseSync | undefined;
   try {
-    db = new DatabaseSync(path, { readOnly: true, timeout: 5000 });
+    db = toRead(path);
     const state = read(db);
     return { ...state, problems: [...problemsOf(db, state.schema)] };
   } catch (error) {
@@ -114,6 +116,14 @@ export function makeServable(path: string): void {
   } finally {
     db?.close();
   }
+}
+
+/** Without a log nobody has it open, and it is read without leaving files beside it. */
+function toRead(path: string): DatabaseSync {
+  if (existsSync(`${path}-wal`)) return new DatabaseSync(path, { readOnly: true, timeout: 5000 });
+  const url = pathToFileURL(path);
+  url.searchParams.set('immutable', '1');
+  return new DatabaseSync(url, { readOnly: true });
 }
 
 function value(db: DatabaseSync, sql: string): number {
