@@ -3,6 +3,7 @@ export type { ClientEvent } from './api.ts';
 export type { AccountRecord } from './core/record-account.ts';
 export { messageRecord } from './core/record-message.ts';
 export type { MessageRecord } from './core/record-message.ts';
+export { outboxRecord } from './core/record-outbox.ts';
 export { sendingGroup } from './core/lineage.ts';
 export { certifyAccount, certifyDevice, recoverySigning } from './shell/device-keys.ts';
 export { Engine } from './shell/engine.ts';

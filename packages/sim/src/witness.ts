@@ -175,9 +175,17 @@ export class Witness {
     const inner = `${name} ${message}`;
     const keys = this.#ofMessage.get(inner) ?? new Set();
     for (const earlier of keys)
-      if (this.#sent.get(earlier)?.refused === false && !this.rolledBack.has(name))
+      if (!this.#mayEncryptAgain(this.#sent.get(earlier)) && !this.rolledBack.has(name))
         this.fail('encrypted-again', `${name} encrypts ${message} again, which nobody refused`);
     this.#ofMessage.set(inner, keys.add(key));
+  }
+
+  /** Refused, or behind one that was: what follows in the chain the server refuses too, whether or not that is heard. */
+  #mayEncryptAgain(sent: Sent | undefined): boolean {
+    if (sent === undefined || sent.refused) return true;
+    const { person, group, chain } = sent;
+    const before = (one: Sent): boolean => one.person === person && one.group === group && one.chain < chain;
+    return [...this.#sent.values()].some((one) => one.refused && before(one));
   }
 
   /** No key of a chain encrypts two things. */
@@ -202,11 +210,7 @@ export class Witness {
   refusalRead({ name, record }: Person, id: string, code: Code): void {
     this.note(`${name} is refused ${id}: ${code}`);
     const sent = this.#sent.get(`${record.device} ${id}`);
-    if (sent === undefined) return;
-    sent.refused = true;
-    // The server refuses what follows in the chain as well, whether or not that is heard.
-    for (const other of this.#sent.values())
-      if (other.person === name && other.group === sent.group && other.chain > sent.chain) other.refused = true;
+    if (sent !== undefined) sent.refused = true;
   }
 
   // ---- the server

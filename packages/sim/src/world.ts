@@ -44,6 +44,10 @@ export class World {
   readonly #jobs: Job[] = [];
   #order = 0;
 
+  constructor() {
+    takeOver();
+  }
+
   /** What comes next, and when. */
   get nextMs(): number | undefined {
     return this.#heap[0]?.atMs;
@@ -67,7 +71,6 @@ export class World {
 
   /** Passes every moment up to `untilMs`, and that time. */
   async run(untilMs: number): Promise<void> {
-    takeOver();
     await this.settle();
     for (let next = this.#heap[0]; next !== undefined && next.atMs <= untilMs; next = this.#heap[0]) {
       pop(this.#heap);
