@@ -26,7 +26,14 @@ export async function torture(faults: readonly Fault[], { minutes, random, write
       summary.verdicts.reduce((total, verdict) => total + verdict[kind].length, 0);
     const numbers = [count, summary.accepted, summary.failed, sum('lost'), sum('twice')];
     const seconds = ((performance.now() - from) / 1000).toFixed(0);
-    write(row([fault.name, ...numbers.map(String), seconds, summary.complaint ?? 'survived']));
+    write(
+      row([
+        fault.name,
+        ...numbers.map(String),
+        seconds,
+        summary.complaint ?? ['survived', summary.refusals].filter(Boolean).join('; '),
+      ]),
+    );
     if (summary.complaint !== undefined) return false;
   }
   return true;

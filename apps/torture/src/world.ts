@@ -80,6 +80,8 @@ export interface Summary {
   readonly verdicts: readonly Verdict[];
   readonly accepted: number;
   readonly failed: number;
+  /** Why sends were refused, with how many. */
+  readonly refusals: string;
   /** One line of what is wrong; undefined when nothing is. */
   readonly complaint: string | undefined;
 }
@@ -201,6 +203,12 @@ export async function makeWorld(settings: Settings = {}): Promise<World> {
   return world;
 }
 
+function tally(words: readonly string[]): string {
+  const counts = new Map<string, number>();
+  for (const word of words) counts.set(word, (counts.get(word) ?? 0) + 1);
+  return [...counts].map(([word, count]) => `${count} ${word}`).join(', ');
+}
+
 function personOf(name: Person['name'], home: string): Person {
   const nothing = { rpc: undefined, entering: undefined, turn: 0, last: 0, inFlight: 0, ended: undefined };
   return { name, home, ...nothing, told: new Set(), refused: new Map(), shown: [], gaps: [] };
@@ -246,6 +254,7 @@ async function compare(people: readonly [Person, Person]): Promise<Summary> {
     verdicts,
     accepted: verdicts.reduce((sum, verdict) => sum + verdict.accepted, 0),
     failed: verdicts.reduce((sum, verdict) => sum + verdict.failed, 0),
+    refusals: tally(people.flatMap(({ refused }) => [...refused.values()])),
     complaint: all.length === 0 ? undefined : all.join(' | '),
   };
 }
