@@ -298,14 +298,32 @@ export class Inbox {
   #awaitBacklog(): void {
     clearTimeout(this.#silence);
     if (!this.behind) return;
-    this.#silence = setTimeout(() => {
-      if (this.#account.ended() || this.#account.link() === undefined || this.#backlogUpTo === undefined) return;
-      if (this.#running) return this.#awaitBacklog();
-      this.#gap(undefined, this.#backlogUpTo - this.#account.ledger.cursor, 'GAP');
-      this.#toldUpTo = this.#backlogUpTo;
-      this.#caughtUp();
-    }, this.#silenceMs);
+    this.#silence = setTimeout(() => void this.#askForBacklog(), this.#silenceMs);
     this.#silence.unref();
+  }
+
+  /**
+   * Silence alone proves nothing: the connection may be dead, or slow. Rows that were sent come ahead of the answer to a
+   * question that was asked after them.
+   */
+  async #askForBacklog(): Promise<void> {
+    const { ledger } = this.#account;
+    const link = this.#account.link();
+    const { cursor } = ledger;
+    const upTo = this.#backlogUpTo;
+    if (this.#account.ended() || link === undefined || upTo === undefined) return;
+    if (this.#running) return this.#awaitBacklog();
+    const alive = await link.request('listBlocks', {}).then(
+      () => true,
+      (error: unknown) =>
+        error instanceof SecureChatError && error.code !== 'TIMEOUT' && error.code !== 'CONNECTION_LOST',
+    );
+    if (this.#account.ended() || this.#account.link() !== link || this.#backlogUpTo !== upTo) return;
+    if (!alive) return link.close();
+    if (this.#running || ledger.cursor !== cursor) return this.#awaitBacklog();
+    this.#gap(undefined, upTo - cursor, 'GAP');
+    this.#toldUpTo = upTo;
+    this.#caughtUp();
   }
 
   /** The queue of the conversation that a row belongs to, as far as that is known before opening it. */
