@@ -375,7 +375,7 @@ export class Engine implements OpenAccount {
       this.dispatch({ kind: 'opened', rolledBack: attached.rolledBack, reading: this.inbox.behind });
       this.#firstTry.resolve(undefined);
       events.release();
-      const reachable = becomeReachable(this, attached.answer).catch(() => undefined);
+      const reachable = becomeReachable(this, attached).catch(() => undefined);
       void reachable.then(() => this.#reachable.resolve());
       void afterAttach(this, attached.answer, (blocked) => (this.#blocks = blocked)).catch(() => undefined);
     } catch (cause) {

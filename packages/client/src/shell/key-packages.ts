@@ -18,8 +18,17 @@ const KEPT_MAX = 1000;
 
 const NONE = new Uint8Array(0);
 
-/** Publishes what is missing. `left`: one-time packages at the server. */
-export async function replenish(account: OpenAccount, left: number, lastResortStored: boolean): Promise<void> {
+/**
+ * Publishes what is missing. `left`: one-time packages at the server. `forgotten`: some of those are of a life that this
+ * copy of the profile does not know; nobody must get one, because what it is used for could not be read.
+ */
+export async function replenish(
+  account: OpenAccount,
+  left: number,
+  lastResortStored: boolean,
+  forgotten = false,
+): Promise<void> {
+  if (forgotten) return withdraw(account);
   // One at a time: two refills at once would make twice as many.
   await account.serial.run('key packages', async () => {
     const nowMs = account.nowMs();
@@ -33,6 +42,13 @@ export async function replenish(account: OpenAccount, left: number, lastResortSt
     const lastResort = lastResortStored && fresh ? [] : waiting.length > 0 ? waiting : await make(account, 1, true);
     const oneTime = [...unpublished, ...(await make(account, wanted, false))];
     await publish(account, oneTime, lastResort[0]);
+  });
+}
+
+async function withdraw(account: OpenAccount): Promise<void> {
+  await account.serial.run('key packages', async () => {
+    const [oneTime, lastResort] = [await make(account, WANTED, false), await make(account, 1, true)];
+    await publish(account, oneTime, lastResort[0], true);
   });
 }
 
@@ -51,6 +67,7 @@ async function publish(
   account: OpenAccount,
   oneTime: readonly KeyPackageRecord[],
   lastResort: KeyPackageRecord | undefined,
+  withdraw = false,
 ): Promise<void> {
   // The last-resort package takes one place of the first request.
   const first = limits.keyPackagesPerRequestMax.value - 1;
@@ -63,6 +80,7 @@ async function publish(
     await requestPatiently(linkOf(account), 'putKeyPackages', {
       oneTime: batch.map(({ keyPackage }) => keyPackage),
       lastResort: last?.keyPackage ?? NONE,
+      withdraw: withdraw && index === 0,
     });
     const sent = last === undefined ? batch : [...batch, last];
     await account.ledger.commit(

@@ -119,8 +119,11 @@ async function leaveAllGroups(account: OpenAccount): Promise<void> {
 }
 
 /** Until this is done nobody can write first. */
-export async function becomeReachable(account: OpenAccount, attached: control.Attached): Promise<void> {
-  await replenish(account, attached.keyPackagesLeft, attached.lastResortStored);
+export async function becomeReachable(account: OpenAccount, { answer, rolledBack }: AttachedOver): Promise<void> {
+  // More there than are known here: those of a life that this copy has forgotten, or expired ones.
+  const known = [...account.ledger.keyPackages.values()].filter(({ lastResort }) => !lastResort);
+  const forgotten = rolledBack || answer.keyPackagesLeft > known.length;
+  await replenish(account, answer.keyPackagesLeft, answer.lastResortStored, forgotten);
 }
 
 /** Each chore for itself: one that fails is done at the next attach. */

@@ -220,6 +220,7 @@ export class PostOffice {
       case 'putKeyPackages': {
         const put = value as control.PutKeyPackages;
         const device = this.#device(id);
+        if (put.withdraw === true) device.keyPackages.splice(0);
         device.keyPackages.push(...put.oneTime);
         if (put.lastResort.length > 0) device.lastResort = put.lastResort;
         return { $case: 'stock', value: { left: device.keyPackages.length } };

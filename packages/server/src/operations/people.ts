@@ -109,7 +109,12 @@ export const putKeyPackages = operation({
   },
   async apply({ request, server, caller }) {
     const lastResort = request.lastResort.length > 0 ? request.lastResort : undefined;
-    const left = await server.store.putKeyPackages(deviceOf(caller), request.oneTime, lastResort);
+    const left = await server.store.putKeyPackages(
+      deviceOf(caller),
+      request.oneTime,
+      lastResort,
+      request.withdraw === true,
+    );
     return { $case: 'stock', value: { left } };
   },
 });

@@ -196,8 +196,16 @@ export interface Store {
    */
   detach(device: DeviceId, generation: number): Promise<void>;
 
-  /** Idempotent by content hash. Answers with the one-time stock. Over the limit the rest is dropped. */
-  putKeyPackages(device: DeviceId, oneTime: readonly Uint8Array[], lastResort: Uint8Array | undefined): Promise<number>;
+  /**
+   * Idempotent by content hash. Answers with the one-time stock. Over the limit the rest is dropped. `withdraw`: what was
+   * stored before is handed out no more, and cannot be stored again.
+   */
+  putKeyPackages(
+    device: DeviceId,
+    oneTime: readonly Uint8Array[],
+    lastResort: Uint8Array | undefined,
+    withdraw?: boolean,
+  ): Promise<number>;
   /**
    * A one-time package is handed out at most once, ever, also after a crash. Devices without any are left out.
    * `lastResortOnly`: somebody drains these devices; only what is not used up is handed out.

@@ -855,7 +855,7 @@ async function playBoth(at: Place, run: string, steps: readonly Step[]): Promise
       case 'putKeys': {
         const keys = Array.from({ length: pick % 4 }, (_, index) => bytesNamed(`${actor.device} ${pick} ${index}`, 60));
         const last = flag ? bytesNamed(`last ${pick}`) : undefined;
-        await both((store) => store.putKeyPackages(actor.device, keys, last));
+        await both((store) => store.putKeyPackages(actor.device, keys, last, wrong));
         break;
       }
       case 'takeKeys':

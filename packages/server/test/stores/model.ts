@@ -228,9 +228,14 @@ export class ModelStore implements Store {
     id: DeviceId,
     oneTime: readonly Uint8Array[],
     lastResort: Uint8Array | undefined,
+    withdraw = false,
   ): Promise<number> {
     const device = this.#live(id);
     if (device === undefined) return 0;
+    if (withdraw) {
+      device.oneTime = [];
+      device.lastResort = undefined;
+    }
     for (const one of oneTime) {
       if (device.oneTime.length >= this.#limits.keyPackagesStoredMax) break;
       if (device.seen.has(hex(one))) continue;

@@ -33,7 +33,12 @@ export interface Operations {
   };
   readonly detach: { readonly ask: readonly [device: DeviceId, generation: number]; readonly answer: true };
   readonly putKeyPackages: {
-    readonly ask: readonly [device: DeviceId, oneTime: readonly Uint8Array[], lastResort: Uint8Array | undefined];
+    readonly ask: readonly [
+      device: DeviceId,
+      oneTime: readonly Uint8Array[],
+      lastResort: Uint8Array | undefined,
+      withdraw: boolean,
+    ];
     readonly answer: number;
   };
   readonly takeKeyPackages: {

@@ -10,6 +10,7 @@ export class KeyPackages {
   readonly #stock: StatementSync;
   readonly #oldest: StatementSync;
   readonly #spend: StatementSync;
+  readonly #withdrawals: readonly StatementSync[];
   readonly #putLast: StatementSync;
   readonly #last: StatementSync;
   readonly #removals: readonly StatementSync[];
@@ -22,6 +23,10 @@ export class KeyPackages {
       'SELECT row, package FROM key_package WHERE device = ? AND package IS NOT NULL ORDER BY row LIMIT 1',
     );
     this.#spend = db.prepare('UPDATE key_package SET package = NULL WHERE row = ?');
+    this.#withdrawals = [
+      db.prepare('UPDATE key_package SET package = NULL WHERE device = ?'),
+      db.prepare('DELETE FROM last_resort WHERE device = ?'),
+    ];
     this.#putLast = db.prepare('INSERT OR REPLACE INTO last_resort (device, package) VALUES (?, ?)');
     this.#last = db.prepare('SELECT package FROM last_resort WHERE device = ?');
     this.#removals = [
@@ -40,6 +45,11 @@ export class KeyPackages {
     }
     if (lastResort !== undefined) this.#putLast.run(device.row, lastResort);
     return stock;
+  }
+
+  /** Nothing stored so far is handed out again. */
+  withdraw(device: Device): void {
+    for (const statement of this.#withdrawals) statement.run(device.row);
   }
 
   take(device: Device, lastResortOnly: boolean): KeyPackageTaken | undefined {

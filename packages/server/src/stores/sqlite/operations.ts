@@ -99,8 +99,9 @@ export function createOperations(
       attachments.detach(id, generation);
       return true;
     },
-    putKeyPackages: ([id, oneTime, lastResort]) => {
+    putKeyPackages: ([id, oneTime, lastResort, withdraw]) => {
       const device = live(id);
+      if (device && withdraw) keyPackages.withdraw(device);
       return device ? keyPackages.put(device, oneTime, lastResort) : 0;
     },
     takeKeyPackages: ([ids, lastResortOnly]) => {

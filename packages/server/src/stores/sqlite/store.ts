@@ -148,8 +148,9 @@ class SqliteStore implements Store {
     device: DeviceId,
     oneTime: readonly Uint8Array[],
     lastResort: Uint8Array | undefined,
+    withdraw = false,
   ): Promise<number> {
-    return this.#ask('putKeyPackages', [device, oneTime.map(tight), lastResort && tight(lastResort)]);
+    return this.#ask('putKeyPackages', [device, oneTime.map(tight), lastResort && tight(lastResort), withdraw]);
   }
 
   takeKeyPackages(

@@ -242,9 +242,14 @@ export interface ClaimedKeyPackage {
   lastResort: boolean;
 }
 
+/**
+ * `withdraw`: the device has lost the private halves of those stored before (an old copy of its profile): they are handed
+ * out no more.
+ */
 export interface PutKeyPackages {
   oneTime: Uint8Array[];
   lastResort: Uint8Array;
+  withdraw?: boolean | undefined;
 }
 
 export interface KeyPackageStock {
@@ -2680,7 +2685,7 @@ export const ClaimedKeyPackage: MessageFns<ClaimedKeyPackage> = {
 };
 
 function createBasePutKeyPackages(): PutKeyPackages {
-  return { oneTime: [], lastResort: new Uint8Array(0) };
+  return { oneTime: [], lastResort: new Uint8Array(0), withdraw: undefined };
 }
 
 export const PutKeyPackages: MessageFns<PutKeyPackages> = {
@@ -2690,6 +2695,9 @@ export const PutKeyPackages: MessageFns<PutKeyPackages> = {
     }
     if (message.lastResort.length !== 0) {
       writer.uint32(18).bytes(message.lastResort);
+    }
+    if (message.withdraw !== undefined) {
+      writer.uint32(24).bool(message.withdraw);
     }
     return writer;
   },
@@ -2721,6 +2729,14 @@ export const PutKeyPackages: MessageFns<PutKeyPackages> = {
             }
 
             message.lastResort = reader.bytes();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.withdraw = reader.bool();
             continue;
           }
         }
