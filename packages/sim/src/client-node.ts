@@ -127,7 +127,8 @@ export class ClientNode {
 
   renewKeys(user: string): void {
     const { running } = this;
-    if (running === undefined) return;
+    const live = running?.engine.ledger.conversation(user).lineage.some(({ state }) => state === 'live') === true;
+    if (running === undefined || !live) return;
     this.#parts.world.as(running.life, () => {
       const { engine } = running;
       void engine.serial.run(user, () => queueCommit(engine, user)).catch(() => undefined);

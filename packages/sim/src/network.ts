@@ -34,7 +34,7 @@ export class Wire {
   readonly #peers: Readonly<Record<Side, Peer>>;
   readonly #open: Record<Side, boolean> = { client: true, server: true };
   /** What was sent towards a side and has not arrived. */
-  readonly #underWay: Readonly<Record<Side, { readonly atMs: number; readonly what: (peer: Peer) => void }[]>> = {
+  readonly #underWay: Readonly<Record<Side, { atMs: number; readonly what: (peer: Peer) => void }[]>> = {
     client: [],
     server: [],
   };
@@ -70,7 +70,11 @@ export class Wire {
   cut(deafMs: Readonly<Record<Side, number>>): void {
     const nowMs = this.#world.nowMs;
     for (const side of ['client', 'server'] as const) {
-      this.#cutMs[side] = Math.min(this.#cutMs[side], nowMs + this.#chance.fraction() * this.#road.latencyMsMax);
+      // What is under way may take its time: it can arrive after the other side came back on another connection.
+      const lateMs = this.#chance.oneIn(2) ? this.#chance.fraction() * deafMs[side] : 0;
+      for (const one of this.#underWay[side]) one.atMs += lateMs;
+      const untilMs = nowMs + lateMs + this.#chance.fraction() * this.#road.latencyMsMax;
+      this.#cutMs[side] = Math.min(this.#cutMs[side], untilMs);
       this.#world.after(deafMs[side], this.#peers[side].life, () => this.#hear(side, 'CONNECTION_LOST'));
     }
   }
@@ -111,7 +115,8 @@ export class Wire {
   /** One at a time, and in order; what is blocked by now waits on. */
   #deliver(side: Side): void {
     const { nowMs } = this.#world;
-    if (nowMs < this.#road.blockedUntilMs) return this.#await(side);
+    const late = nowMs < this.#road.blockedUntilMs || nowMs < (this.#underWay[side][0]?.atMs ?? 0);
+    if (late) return this.#await(side);
     const next = this.#underWay[side].shift();
     if (next === undefined || !this.#open[side] || nowMs >= this.#cutMs[side]) return;
     this.#await(side);

@@ -5,7 +5,7 @@ import { NAMES } from './people.ts';
 
 export type Action =
   | { readonly kind: 'send'; readonly from: string; readonly to: string; readonly onlineOnly: boolean }
-  | { readonly kind: 'renew'; readonly who: string; readonly with: string }
+  | { readonly kind: 'renew'; readonly who: string; readonly with: string; readonly both: boolean }
   | { readonly kind: 'crash'; readonly who: string; readonly downMs: number; readonly deafMs: number }
   | { readonly kind: 'stop'; readonly who: string; readonly downMs: number }
   | { readonly kind: 'cut'; readonly who: string; readonly clientMs: number; readonly serverMs: number }
@@ -112,11 +112,10 @@ const kinds: readonly ((draw: Draw) => Action)[] = [
   (draw) => ({ kind: 'disk-full', who: somebody(draw), ms: draw.chance.between(10, 10_000) }),
   (draw) => ({ kind: 'disk-io-error', who: somebody(draw) }),
   (draw) => ({ kind: 'skew', who: somebody(draw), byMs: draw.chance.between(-3 * DAY_MS, 3 * DAY_MS) }),
-  (draw) => ({ kind: 'server-skew', byMs: draw.chance.between(-31 * DAY_MS, 40 * DAY_MS) }),
-  (draw) => ({ kind: 'renew', who: somebody(draw), with: '' }),
+  (draw) => ({ kind: 'server-skew', byMs: draw.chance.pick([-31, 0, 31, 62]) * DAY_MS }),
   (draw) => {
     const [who, whom] = pair(draw);
-    return { kind: 'renew', who, with: whom };
+    return { kind: 'renew', who, with: whom, both: draw.chance.oneIn(2) };
   },
   (draw) => {
     const [who, whom] = pair(draw);

@@ -147,7 +147,9 @@ export class ServerNode {
     const running = this.#running;
     if (running === undefined) return;
     const { store, clock } = running.parts;
-    while (await store.maintain(clock.wallMs(), MAINTAIN_BUDGET_MS));
+    await this.#parts.world.as(running.life, async () => {
+      while (await store.maintain(clock.wallMs(), MAINTAIN_BUDGET_MS));
+    });
   }
 
   /** Everybody has an account from the start. */

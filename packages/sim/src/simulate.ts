@@ -130,8 +130,8 @@ function perform(action: Action, { world, witness, server, clients, copies }: St
       clients.get(action.from)?.send(action.to, Witness.mark(witness.sayings.length), action.onlineOnly);
       return;
     case 'renew':
-      if (client?.running?.engine.ledger.conversation(action.with).lineage.some(({ state }) => state === 'live'))
-        client.renewKeys(action.with);
+      client?.renewKeys(action.with);
+      if (action.both) clients.get(action.with)?.renewKeys(action.who);
       return;
     case 'crash':
       client?.crash(action.deafMs);
@@ -178,6 +178,7 @@ function perform(action: Action, { world, witness, server, clients, copies }: St
       return;
     case 'server-skew':
       server.skewMs = action.byMs;
+      void server.maintain().catch(() => undefined);
       return;
     case 'block':
       if (action.blocked) witness.blocked.add(`${action.who} ${action.whom}`);

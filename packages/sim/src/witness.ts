@@ -225,6 +225,9 @@ export class Witness {
     const { sender, submit } = submission;
     if (outcome.kind === 'accepted' && facts.sender?.generation !== sender.generation)
       this.fail('fence', `${submit.id} of an older connection is accepted`);
+    const epoch = submit.kind === 'found' ? undefined : facts.group?.epoch;
+    if (outcome.kind === 'accepted' && epoch !== undefined && epoch !== submit.epoch)
+      this.fail('epoch', `${submit.id} of epoch ${submit.epoch} is accepted in ${epoch}`);
   }
 
   /** The transaction ended. */

@@ -54,7 +54,7 @@ export class World {
   }
 
   at(atMs: number, life: Life, work: () => void): Moment {
-    const moment = { atMs: Math.max(this.nowMs, atMs), order: this.#order, life, work, cancelled: false };
+    const moment = { atMs: Math.ceil(Math.max(this.nowMs, atMs)), order: this.#order, life, work, cancelled: false };
     this.#order += 1;
     push(this.#heap, moment);
     return moment;
