@@ -12,9 +12,10 @@ import type {
   MessageId,
 } from '@securechat/wire';
 import { idOf, SecureChatError } from '@securechat/wire';
-import { accountRecord, countersRecord, cursorRecord } from '../../src/core/record-account.ts';
+import { accountRecord, countersRecord, cursorRecord, historyRecord } from '../../src/core/record-account.ts';
 import { contactRecord } from '../../src/core/record-contact.ts';
 import { conversationRecord, emptyConversation } from '../../src/core/record-conversation.ts';
+import { failureIn, failureRecord } from '../../src/core/record-failure.ts';
 import { groupRecord } from '../../src/core/record-group.ts';
 import { keyPackageRecord } from '../../src/core/record-key-package.ts';
 import { messageRecord, messageView } from '../../src/core/record-message.ts';
@@ -71,6 +72,16 @@ const samples: readonly {
   }),
   sample('counters', countersRecord, { submitNumber: 2 ** 40, clientCounter: 3, order: 4 }),
   sample('cursor', cursorRecord, 99),
+  sample('history', historyRecord, 2 ** 47 - 1),
+  sample('failure', failureRecord, {
+    number: 3,
+    atMs: 1_700_000_000_000,
+    what: 'gap',
+    user: 'bob',
+    id: '',
+    code: 'SERVER_RESTORED',
+    missing: 2,
+  }),
   sample('contact', contactRecord, {
     user: 'bob',
     account,
@@ -186,4 +197,21 @@ test('a date beyond all dates does not break the history', () => {
   const view = messageView(record, 'bob', 'alice');
   assert.equal(view.at, '+275760-09-13T00:00:00.000Z');
   assert.match(view.text, /cannot be read by this version/);
+});
+
+test('failures are remembered with their cause and without content; good news is not', () => {
+  const conversation = '@bob';
+  assert.deepEqual(failureIn({ kind: 'state', id: 'm1', conversation, state: 'failed', code: 'BLOCKED' }), {
+    what: 'message',
+    user: 'bob',
+    id: 'm1',
+    code: 'BLOCKED',
+    missing: 0,
+  });
+  assert.equal(failureIn({ kind: 'gap', conversation: '', missing: 4, code: 'GAP' })?.missing, 4);
+  const file = { kind: 'fileFailed', id: 't1', user: 'bob', name: 'plans.pdf', code: 'FILE_DAMAGED' } as const;
+  assert.ok(!JSON.stringify(failureIn(file)).includes('plans'));
+  assert.equal(failureIn({ kind: 'loggedOut', code: 'SESSION_REPLACED', reason: '' })?.what, 'session');
+  assert.equal(failureIn({ kind: 'state', id: 'm1', conversation, state: 'sent' }), undefined);
+  assert.equal(failureIn({ kind: 'presence', user: 'bob', online: true }), undefined);
 });
