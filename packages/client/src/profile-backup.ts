@@ -5,7 +5,7 @@
  * A copy that is put back is older than what the server knows. The client notices at its next attach
  * (STATE_ROLLED_BACK, docs/protocol/delivery.md) and goes on in new groups; what came since is shown as missing.
  */
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { SecureChatError } from '@securechat/wire';
 import { openAccountLock } from './lock.ts';
@@ -67,6 +67,8 @@ async function copyProfile(from: string, into: string, holding: Holding): Promis
     syncFolder(join(partial, ACCOUNTS));
     if (existsSync(join(from, PINS))) copyPrivate(join(from, PINS), join(partial, PINS));
     syncFolder(partial);
+    // Windows does not rename over an empty folder.
+    if (existsSync(target)) rmdirSync(target);
     renameSync(partial, target);
     syncFolder(dirname(target));
     return { accounts: accounts.length };

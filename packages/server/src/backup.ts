@@ -20,6 +20,7 @@ import {
   readFileSync,
   readSync,
   renameSync,
+  rmdirSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -241,6 +242,8 @@ function refuseFilled(path: string): void {
 function appear(partial: string, target: string): void {
   if (existsSync(join(partial, dataFiles.blobs))) sync(join(partial, dataFiles.blobs));
   sync(partial);
+  // Windows does not rename over an empty folder.
+  if (existsSync(target)) rmdirSync(target);
   renameSync(partial, target);
   sync(dirname(target));
 }
