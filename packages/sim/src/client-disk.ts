@@ -114,7 +114,11 @@ export class DiskStore implements ClientStore {
     this.#live();
     const prefix = `${collection}/`;
     const found = [...this.#durable.records].filter(([key]) => key.startsWith(prefix));
-    return new Map(found.map(([key, value]) => [key.slice(prefix.length), value.slice()] as const).sort());
+    return new Map(
+      found
+        .map(([key, value]) => [key.slice(prefix.length), value.slice()] as const)
+        .sort(([a], [b]) => (a < b ? -1 : 1)),
+    );
   }
 
   async get(collection: Collection, key: string): Promise<Uint8Array | undefined> {
@@ -208,7 +212,7 @@ export class DiskStore implements ClientStore {
           records.delete(`${change.collection}/${change.key}`);
           break;
         case 'message':
-          messages.set(change.conversation, messages.get(change.conversation) ?? new Map());
+          messages.set(change.conversation, messages.get(change.conversation) ?? new Map<string, Uint8Array>());
           messages.get(change.conversation)?.set(change.id, change.value);
           break;
         case 'deleteConversation':

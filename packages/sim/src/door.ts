@@ -16,6 +16,7 @@ export interface DoorParts {
   readonly life: Life;
   readonly person: Person;
   readonly witness: Witness;
+  readonly keepsOldConnections: boolean;
   readonly onGone: () => void;
 }
 
@@ -48,6 +49,7 @@ export class Door implements LinkHandle, Peer {
     this.#send('event', control.Event.encode(event).finish());
   }
   end(code: Code): void {
+    if (code === 'SESSION_REPLACED' && this.#parts.keepsOldConnections) return;
     const value = { code: codes[code].number, atMs: this.#parts.server.clock.wallMs() };
     this.event({ body: { $case: 'loggedOut', value } });
     this.finish();

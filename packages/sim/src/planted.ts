@@ -21,6 +21,8 @@ export interface Bug {
   readonly neverFlushes?: boolean;
   /** Answers go out while the commit is still under way. */
   readonly answersBeforeCommit?: boolean;
+  /** Whoever attaches leaves the device's connection before it as it is. */
+  readonly keepsOldConnections?: boolean;
   /** Expiry follows the wall clock, wherever somebody sets it. */
   readonly trustsWallClock?: boolean;
   /** Something between the client and its store. */
@@ -34,7 +36,7 @@ function instead<T extends object>(target: T, changed: Partial<T>): T {
   return new Proxy(target, {
     get(from, name) {
       const value: unknown = Reflect.get(name in changed ? changed : from, name);
-      return typeof value === 'function' ? value.bind(name in changed ? changed : from) : value;
+      return typeof value === 'function' ? (value.bind(name in changed ? changed : from) as unknown) : value;
     },
   });
 }
@@ -50,7 +52,7 @@ const unfenced =
 export const bugs: readonly Bug[] = [
   { name: 'the server acknowledges before the commit', answersBeforeCommit: true },
   { name: 'the server never flushes', neverFlushes: true },
-  { name: 'no fence', decide: unfenced },
+  { name: 'no fence', decide: unfenced, keepsOldConnections: true },
   {
     name: 'a fence outside of the transaction',
     decide: unfenced,

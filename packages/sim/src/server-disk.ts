@@ -98,6 +98,8 @@ export class SimWriter implements WriterChannel {
   #heard: (message: FromWriter) => void = () => undefined;
   #exited: (() => void)[] = [];
   #busy = false;
+  /** Whether something was accepted before; nothing is decided now. */
+  #asking = false;
   #dead = false;
 
   constructor(parts: WriterParts) {
@@ -106,7 +108,7 @@ export class SimWriter implements WriterChannel {
     const rules = bug?.decide?.(decideSubmit) ?? decideSubmit;
     const decide: typeof decideSubmit = (submission, facts, inForce) => {
       const outcome = rules(submission, facts, inForce);
-      witness.decided(submission, facts, outcome);
+      if (!this.#asking) witness.decided(submission, facts, outcome);
       return outcome;
     };
     this.#made = createOperations(db, { limits, monotonicMs, decide });
@@ -163,8 +165,12 @@ export class SimWriter implements WriterChannel {
     const runnable = calls.filter((call) => {
       const [n, name] = call;
       if (!full || roomless.has(name)) return true;
-      if (call[1] === 'submit') store.refusedBeforehand(unpackSubmission(call[2], bytes));
-      failures.push([n, { code: 'full', retry: 'same', outcome: 'none', text: 'no space left' }]);
+      this.#asking = true;
+      const known = call[1] === 'submit' ? store.refusedBeforehand(unpackSubmission(call[2], bytes)) : undefined;
+      this.#asking = false;
+      if (known === undefined)
+        failures.push([n, { code: 'full', retry: 'same', outcome: 'none', text: 'no space left' }]);
+      else answers.push([n, known]);
       return false;
     });
     if (!db.isTransaction) db.exec('BEGIN IMMEDIATE');

@@ -191,6 +191,7 @@ export class ServerNode {
       life: running.life,
       person,
       witness,
+      keepsOldConnections: this.#parts.bug?.keepsOldConnections === true,
       onGone: () => running.doors.delete(door),
     });
     const wire = new Wire({ world, road, chance, client, server: door });

@@ -3,8 +3,7 @@
  * key is used once, and the refusals of MLS. It is fast and draws from the seed alone. What it hides it hides with a
  * secret that only members have, so that plaintext at the server is found; it withstands nobody.
  */
-import { createHash } from 'node:crypto';
-import { aes256gcm } from '@securechat/crypto';
+import { aes256gcm, sha256 } from '@securechat/crypto';
 import type { MlsEngine } from '@securechat/e2ee';
 import { limits, toBase64url, fromBase64url, ByteReader, ByteWriter } from '@securechat/wire';
 
@@ -364,11 +363,11 @@ function referenceOf(keyPackage: Uint8Array): Uint8Array {
 }
 
 function digestOf(bytes: Uint8Array): Uint8Array {
-  return new Uint8Array(createHash('sha256').update(bytes).digest());
+  return sha256(bytes);
 }
 
 function hash(...parts: readonly string[]): string {
-  return createHash('sha256').update(parts.join('|')).digest('base64url');
+  return toBase64url(sha256(new TextEncoder().encode(parts.join('|'))));
 }
 
 function b64(bytes: Uint8Array): string {

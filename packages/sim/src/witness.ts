@@ -3,10 +3,10 @@
  * was shown, and what lies on the disks in the end. Every rule that is broken has a name.
  */
 import type { ClientEvent, Engine } from '@securechat/client/engine';
+import { sha256 } from '@securechat/crypto';
 import type { SubmitFacts, SubmitOutcome, Submission } from '@securechat/server/parts';
 import type { Code, DeviceId } from '@securechat/wire';
-import { control, decodeAccepted, decodeSubmit } from '@securechat/wire';
-import { createHash } from 'node:crypto';
+import { concatBytes, control, decodeAccepted, decodeSubmit, toBase64url } from '@securechat/wire';
 import type { Person } from './people.ts';
 import { toyHeader } from './toy-engine.ts';
 
@@ -60,7 +60,8 @@ export class Witness {
   /** By device and client id: what the server said is stored, and where. */
   readonly said = new Map<string, readonly DeviceId[]>();
   readonly #clock: () => number;
-  readonly #trace = createHash('sha256');
+  /** A hash chain over everything that happened. */
+  #trace: Uint8Array = new Uint8Array(32);
   readonly #log: string[] | undefined;
   readonly #sent = new Map<string, Sent>();
   readonly #ofMessage = new Map<string, Set<string>>();
@@ -78,7 +79,7 @@ export class Witness {
 
   /** Everything that happened, in order, as one hash: two runs of a seed have the same. */
   get digest(): string {
-    return this.#trace.copy().digest('base64url').slice(0, 16);
+    return toBase64url(this.#trace).slice(0, 16);
   }
   get log(): readonly string[] {
     return this.#log ?? [];
@@ -86,7 +87,7 @@ export class Witness {
 
   note(text: string): void {
     const line = `${this.#clock()} ${text}`;
-    this.#trace.update(`${line}\n`);
+    this.#trace = sha256(concatBytes(this.#trace, new TextEncoder().encode(line)));
     this.#log?.push(line);
   }
 
@@ -154,7 +155,7 @@ export class Witness {
     this.note(`${name} submits ${kind} #${submit.submitNumber} chain ${chainNumber} epoch ${epoch} ${submit.id}`);
     if (Buffer.from(payload.buffer, payload.byteOffset, payload.length).includes(MARK))
       this.fail('plaintext', `${name} sends what can be read`);
-    const digest = createHash('sha256').update(payload).digest('base64url');
+    const digest = toBase64url(sha256(payload));
     const fixed = [kind, group, epoch, chainNumber, digest].join(' ');
     const before = this.#sent.get(key);
     if (before === undefined) {

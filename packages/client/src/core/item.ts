@@ -23,6 +23,8 @@ export interface Sealed {
   readonly chainNumber: number;
   readonly submitNumber: number;
   readonly bytes: number;
+  /** The lowest number that these bytes went out under, where it was another one. */
+  readonly since?: number;
   /** How often the server refused it for its number, or for its place behind another. */
   readonly strikes: number;
   readonly state: SealedState;

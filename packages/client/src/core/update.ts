@@ -134,7 +134,8 @@ function react(state: State, event: Event, moment: Moment): Reaction {
 
 /** The same bytes under a fresh number keep their history. */
 function numbered(before: Sealed | undefined, now: Sealed | undefined): Sealed | undefined {
-  return now !== undefined && now.id === before?.id ? { ...now, strikes: before.strikes } : (now ?? before);
+  if (now === undefined || now.id !== before?.id) return now ?? before;
+  return { ...now, strikes: before.strikes, since: before.since ?? before.submitNumber };
 }
 
 /**
@@ -238,7 +239,8 @@ function submitEligible(state: State): Step {
   const waiting = byNumber([...state.lanes.values()].map(eligible));
   const lowestUnresolved = items.reduce(
     (lowest, { sealed }) =>
-      sealed === undefined || sealed.state === 'refused' ? lowest : Math.min(lowest, sealed.submitNumber),
+      // A full disk refuses before it looks whether it has it already: what was refused may have been stored before.
+      sealed === undefined ? lowest : Math.min(lowest, sealed.since ?? sealed.submitNumber),
     Number.MAX_SAFE_INTEGER,
   );
   const effects: Effect[] = [];

@@ -1,6 +1,7 @@
 /** The table of operations over one database; every one runs inside the writer's transaction. */
 import type { DatabaseSync } from 'node:sqlite';
 import type { DeviceId, Limits } from '@securechat/wire';
+import type { SubmitOutcome } from '../../core/mailbox.ts';
 import type { KeyPackageTaken, Submission } from '../port.ts';
 import { StoreError } from '../port.ts';
 import { Accounts } from './accounts.ts';
@@ -29,8 +30,11 @@ export interface OperationStore {
   flush(): void;
   committed(): void;
   rolledBack(): void;
-  /** A submission that was not tried: it still counts for the order of its conversation. */
-  refusedBeforehand(submission: Submission): void;
+  /**
+   * A submission that is not tried, for want of room. The first answer where it was accepted before; otherwise it still
+   * counts for the order of its conversation.
+   */
+  refusedBeforehand(submission: Submission): PackedResult | undefined;
 }
 
 /** Rows of one `fetch`, records of one `list`, keys of one `get`, devices of one `takeKeyPackages`. */
@@ -70,20 +74,7 @@ export function createOperations(
 
   const operations: OperationTable = {
     submit: (ask, bytes) => {
-      const outcome = submissions.submit(unpackSubmission(ask, bytes), clock.day);
-      if (outcome.kind === 'refused') return ['refused', outcome.code, outcome.detail];
-      const places = new Map(outcome.devices.map(({ device }, index) => [device, index]));
-      const rows: number[] = [];
-      if (outcome.kind === 'accepted')
-        for (const row of outcome.rows) rows.push(places.get(row.device) ?? 0, row.seq, row.body);
-      const result: PackedResult = [
-        'accepted',
-        outcome.kind === 'repeat',
-        packDevices(outcome.devices),
-        packIds(outcome.peers),
-        rows,
-      ];
-      return result;
+      return packOutcome(submissions.submit(unpackSubmission(ask, bytes), clock.day));
     },
     fetch: ([id, after, rowsMax, bytesMax]) => {
       const device = live(id);
@@ -150,7 +141,21 @@ export function createOperations(
       clock.reload();
       expiry.forget();
     },
-    refusedBeforehand: ({ sender, submit }) => attachments.note(sender.device, submit, false),
+    refusedBeforehand: (submission) => {
+      const repeat = submissions.repeat(submission);
+      if (repeat !== undefined) return packOutcome(repeat);
+      attachments.note(submission.sender.device, submission.submit, false);
+      return undefined;
+    },
   };
   return { operations, store };
+}
+
+function packOutcome(outcome: SubmitOutcome): PackedResult {
+  if (outcome.kind === 'refused') return ['refused', outcome.code, outcome.detail];
+  const places = new Map(outcome.devices.map(({ device }, index) => [device, index]));
+  const rows: number[] = [];
+  if (outcome.kind === 'accepted')
+    for (const row of outcome.rows) rows.push(places.get(row.device) ?? 0, row.seq, row.body);
+  return ['accepted', outcome.kind === 'repeat', packDevices(outcome.devices), packIds(outcome.peers), rows];
 }

@@ -71,6 +71,14 @@ export class Submissions {
     return outcome;
   }
 
+  /** The first answer to what was accepted before; needs no room on the disk. */
+  repeat(submission: Submission): Extract<SubmitOutcome, { kind: 'repeat' }> | undefined {
+    const { limits, devices, groups, decide = decideSubmit } = this.#parts;
+    const sender = devices.find(submission.sender.device);
+    const outcome = decide(submission, this.#load(submission, sender, groups.find(submission.submit.group)), limits);
+    return outcome.kind === 'repeat' ? outcome : undefined;
+  }
+
   #load(submission: Submission, sender: Device | undefined, group: Group | undefined): SubmitFacts {
     const { devices, attachments, blocks } = this.#parts;
     const { submit, founding } = submission;

@@ -84,8 +84,9 @@ function run(): void {
     const answers: (readonly [number, unknown])[] = [];
     const failures: (readonly [number, PackedFailure])[] = [];
     const refuseFull = (each: Call): void => {
-      if (each[1] === 'submit') store.refusedBeforehand(unpackSubmission(each[2], bytes));
-      failures.push([each[0], FULL]);
+      const known = each[1] === 'submit' ? store.refusedBeforehand(unpackSubmission(each[2], bytes)) : undefined;
+      if (known === undefined) failures.push([each[0], FULL]);
+      else answers.push([each[0], known]);
     };
     const attempt = (some: readonly Call[], triesLeft = 2): void => {
       try {
@@ -139,7 +140,7 @@ function run(): void {
     let waiting = batches.reduce((sum, batch) => sum + batch.calls.length, 0);
     let size = batches.reduce((sum, batch) => sum + batch.bytes.length, 0);
     while (!closing && waiting < options.limits.commitRowsMax && size < BATCH_BYTES_MAX) {
-      const next = receiveMessageOnPort(port) as { readonly message: ToWriter } | undefined;
+      const next: { readonly message: ToWriter } | undefined = receiveMessageOnPort(port);
       if (next === undefined) break;
       if (next.message.kind === 'close') closing = true;
       else {
