@@ -21,12 +21,8 @@ export const powerCut: Fault = {
     if (!isRoot()) return 'needs root';
     if (!has('python3', '-c', 'import fcntl')) return 'needs python3 for the ioctl';
     if (!has('mkfs.ext4', '-V')) return 'needs mkfs.ext4';
-    try {
-      new Disk(mkdtempSync(join(tmpdir(), 'securechat-disk-')), 'probe').remove();
-      return undefined;
-    } catch {
-      return 'needs loop mounts';
-    }
+    mountable ??= canMount();
+    return mountable ? undefined : 'needs loop mounts';
   },
   prepare(random) {
     const folder = mkdtempSync(join(tmpdir(), 'securechat-disks-'));
@@ -54,6 +50,20 @@ export const powerCut: Fault = {
     };
   },
 };
+
+let mountable: boolean | undefined;
+
+function canMount(): boolean {
+  const folder = mkdtempSync(join(tmpdir(), 'securechat-disk-'));
+  try {
+    new Disk(folder, 'probe').remove();
+    return true;
+  } catch {
+    return false;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
 
 class Disk {
   readonly path: string;
