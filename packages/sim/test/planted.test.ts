@@ -7,8 +7,12 @@ import type { Bug } from '@securechat/sim';
 const SEEDS_MAX = 2000;
 const STEPS = 60;
 
+/** Seeds that found something before: looked at first, so that the tests are quick. All are below SEEDS_MAX. */
+const KNOWN = [0, 1, 2, 3, 5, 13, 30, 33, 39, 42, 43, 45, 49, 197, 334];
+
 async function seedThatFinds(bug: Bug): Promise<number | undefined> {
-  for (let seed = 0; seed < SEEDS_MAX; seed += 1)
+  const all = Array.from({ length: SEEDS_MAX }, (_, seed) => seed);
+  for (const seed of new Set([...KNOWN, ...all]))
     if ((await simulate(planOf(String(seed), STEPS), { bug })).violations.length > 0) return seed;
   return undefined;
 }
