@@ -34,7 +34,8 @@ async function doctor(
   const said = JSON.parse(json.printed.out) as { healthy: boolean; findings: readonly Finding[] };
   assert.equal(code, said.healthy ? 0 : 1);
   for (const finding of said.findings)
-    if (finding.level === 'finding') assert.ok(finding.todo !== undefined && text.printed.out.includes(finding.todo), text.printed.out);
+    if (finding.level === 'finding')
+      assert.ok(finding.todo !== undefined && text.printed.out.includes(finding.todo), text.printed.out);
   return said;
 }
 
