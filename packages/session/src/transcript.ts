@@ -4,8 +4,6 @@ import { ByteWriter } from '@securechat/wire';
 import type { SessionTransport } from './frames.ts';
 import { SUITE, VERSION } from './frames.ts';
 
-export const TRANSCRIPT_BYTES = 32;
-
 export interface HandshakeTranscript {
   /** The kind of handshake. */
   readonly label: 'SecureChat session v1' | 'SecureChat resumption v1' | 'SecureChat resumption proof v1';

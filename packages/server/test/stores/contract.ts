@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join as joinPath } from 'node:path';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
-import type { AccountId, ClientId, DeviceId, GroupId, Limits } from '@securechat/wire';
+import type { AccountId, DeviceId, GroupId, Limits } from '@securechat/wire';
 import { codes, control, defaultLimits } from '@securechat/wire';
 import type { FoundingFacts, Store, Submission, SubmitResult } from '../../src/stores/port.ts';
 import { StoreError } from '../../src/stores/port.ts';
