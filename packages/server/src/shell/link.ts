@@ -404,6 +404,7 @@ export class Link implements LinkHandle {
       onLoad: () => this.#balance(),
       onFlood: (pauseMs) => this.#flooded(pauseMs),
       onFenced: (code) => this.end(code),
+      onUnknown: () => this.finish(),
     });
     this.#pingAtMs = clock.monotonicMs() + config.limits.pingMs;
     const delivery = new Delivery({

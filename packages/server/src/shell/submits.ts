@@ -30,6 +30,8 @@ export interface SubmitsOptions {
   readonly onFlood: (pauseMs: number) => void;
   /** Fenced: another connection of the device took over, or the device was ended. */
   readonly onFenced: (code: 'SESSION_REPLACED' | 'DEVICE_REVOKED') => void;
+  /** Nobody knows whether a submission was stored: the connection must end, so that the device sends the same again. */
+  readonly onUnknown: () => void;
 }
 
 /** Refused submissions cost a look at the store each: this many times the rate, and the connection is slowed down. */
@@ -144,7 +146,12 @@ export class Submits {
       const presence = await this.#presenceOf(result.peers);
       this.#options.send('accepted', encodeAccepted({ id, presence, devices: result.devices }));
     } catch (error) {
-      this.#refuse(id, refusalOf(error, server, 'submit'));
+      // A refusal says "not stored", and the device forgets the submit number that dedupe would need.
+      if (error instanceof StoreError && error.outcome === 'none') this.#refuse(id, refusalOf(error, server, 'submit'));
+      else {
+        server.log.error('outcome of a submission unknown', { cause: error });
+        this.#options.onUnknown();
+      }
     } finally {
       this.#inFlight -= 1;
       this.#bytesInFlight -= bytes;
