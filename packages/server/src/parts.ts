@@ -14,6 +14,7 @@ export { Delivery } from './shell/deliveries.ts';
 export type { Caller, Reply, RequestBody, RequestKind, RequestValue, ResponseBody } from './shell/execute.ts';
 export { failure, refusalOf, runEffects } from './shell/execute.ts';
 export { Gate } from './shell/gate.ts';
+export { maintain } from './shell/housekeeping.ts';
 export type { LinkHandle } from './shell/links.ts';
 export { Links } from './shell/links.ts';
 export type { LinkState } from './shell/link-state.ts';

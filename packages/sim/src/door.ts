@@ -141,6 +141,7 @@ export class Door implements LinkHandle, Peer {
       onLoad: () => this.#leaveWhenIdle(),
       onFlood: () => undefined,
       onFenced: (code) => this.end(code),
+      onUnknown: () => this.finish(),
     });
     this.#delivery = new Delivery({
       store: server.store,

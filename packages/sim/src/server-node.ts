@@ -8,6 +8,7 @@ import {
   Gate,
   Links,
   loadConfig,
+  maintain,
   Presences,
   Rates,
   runEffects,
@@ -146,10 +147,7 @@ export class ServerNode {
   async maintain(): Promise<void> {
     const running = this.#running;
     if (running === undefined) return;
-    const { store, clock } = running.parts;
-    await this.#parts.world.as(running.life, async () => {
-      while (await store.maintain(clock.wallMs(), MAINTAIN_BUDGET_MS));
-    });
+    await this.#parts.world.as(running.life, () => maintain(running.parts, MAINTAIN_BUDGET_MS));
   }
 
   /** Everybody has an account from the start. */

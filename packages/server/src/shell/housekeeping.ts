@@ -32,9 +32,7 @@ export function startHousekeeping(server: ServerParts): () => Promise<void> {
       const nowMs = clock.monotonicMs();
       for (const link of links.all) link.tick(nowMs);
     }, TICK_MS).unref(),
-    every(MAINTAIN_MS, 'maintenance failed', async () => {
-      while (await store.maintain(clock.wallMs(), MAINTAIN_BUDGET_MS));
-    }),
+    every(MAINTAIN_MS, 'maintenance failed', () => maintain(server)),
     every(RENEW_MS, 'sealing key not renewed', async () => {
       if (await keys.renew(clock.wallMs())) log.info('sealing key renewed');
     }),
@@ -47,4 +45,16 @@ export function startHousekeeping(server: ServerParts): () => Promise<void> {
     for (const timer of timers) clearInterval(timer);
     await Promise.all(running);
   };
+}
+
+/** Lets the store remove what expired, turn by turn; whoever is attached and sent some of it hears so at once. */
+export async function maintain(
+  { store, clock, bus }: Pick<ServerParts, 'store' | 'clock' | 'bus'>,
+  budgetMs: number = MAINTAIN_BUDGET_MS,
+): Promise<void> {
+  for (;;) {
+    const { more, rows } = await store.maintain(clock.wallMs(), budgetMs);
+    for (const row of rows) bus.publish(row);
+    if (!more) return;
+  }
 }

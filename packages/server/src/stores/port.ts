@@ -39,6 +39,12 @@ export class StoreError extends Error {
   }
 }
 
+export interface Maintained {
+  /** The budget ended before the work. */
+  readonly more: boolean;
+  readonly rows: readonly AppendedRow[];
+}
+
 /** Who submits, as the link established it at attach. Checked inside the transaction. */
 export interface Sender {
   readonly account: AccountId;
@@ -236,8 +242,8 @@ export interface Store {
   /** Everything of an account goes: records, devices, mailbox, blocks, slots; rows to it bounce. Its name stays reserved. */
   deleteAccount(account: AccountId, nowMs: number): Promise<readonly AppendedRow[]>;
 
-  /** Removes what expired; at most `budgetMs` of work. True when there is more. */
-  maintain(nowMs: number, budgetMs: number): Promise<boolean>;
+  /** Removes what expired; at most `budgetMs` of work. `rows`: the bounces of it, to be announced. */
+  maintain(nowMs: number, budgetMs: number): Promise<Maintained>;
   /** Flushes; afterwards every call rejects with 'closed'. */
   close(): Promise<void>;
 }

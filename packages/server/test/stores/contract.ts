@@ -11,7 +11,7 @@ import { after, test } from 'node:test';
 import fc from 'fast-check';
 import type { AccountId, DeviceId, GroupId, Limits } from '@securechat/wire';
 import { codes, control, defaultLimits } from '@securechat/wire';
-import type { FoundingFacts, Store, Submission, SubmitResult } from '../../src/stores/port.ts';
+import type { AppendedRow, FoundingFacts, Store, Submission, SubmitResult } from '../../src/stores/port.ts';
 import { StoreError } from '../../src/stores/port.ts';
 import { ModelStore } from './model.ts';
 import type { Actor } from './stage.ts';
@@ -460,7 +460,7 @@ export function holdsContract(name: string, open: OpenDriver): void {
     assert.equal((await at.store.get('challenge', ['x'])).size, 0);
     assert.deepEqual(await at.store.list('challenge', '', '', 10), []);
     assert.equal((await at.store.put([{ ...write, expiresMs: expiresMs + 5 }])).ok, true);
-    assert.equal(await at.store.maintain(expiresMs + 5, 1000), false);
+    assert.deepEqual(await at.store.maintain(expiresMs + 5, 1000), { more: false, rows: [] });
     at.clock.wallMs = NOW_MS;
     assert.equal((await at.store.get('challenge', ['x'])).size, 0);
   });
@@ -569,10 +569,12 @@ export function holdsContract(name: string, open: OpenDriver): void {
   test(`${name}: rows expire after mailboxDays (30) of running, leave one tombstone, and their senders are told`, async () => {
     const { place, anna, bert } = await pair();
     await using at = place;
-    const pass = async (days: number): Promise<void> => {
+    const pass = async (days: number): Promise<readonly AppendedRow[]> => {
       at.clock.wallMs += days * DAY_MS;
       at.clock.upMs += days * DAY_MS;
-      assert.equal(await at.store.maintain(at.clock.wallMs, 1000), false);
+      const { more, rows } = await at.store.maintain(at.clock.wallMs, 1000);
+      assert.equal(more, false);
+      return rows;
     };
     accepted(await at.store.submit(message(anna, group)));
     accepted(await at.store.submit(message(anna, group)));
@@ -580,7 +582,7 @@ export function holdsContract(name: string, open: OpenDriver): void {
     accepted(await at.store.submit(message(anna, group)));
     await pass(10);
     assert.deepEqual(seqs(await all(at.store, bert)), [2, 3, 4]);
-    await pass(1);
+    const announced = await pass(1);
     const rows = await all(at.store, bert);
     assert.deepEqual(
       [seqs(rows), kinds(rows)],
@@ -590,7 +592,13 @@ export function holdsContract(name: string, open: OpenDriver): void {
       ],
     );
     assert.deepEqual({ ...control.Missing.decode(rows[0]!.payload) }, { from: 2, to: 3, count: 2 });
-    assert.deepEqual(kinds(await all(at.store, anna)), ['bounce', 'bounce']);
+    const bounces = await all(at.store, anna);
+    assert.deepEqual(kinds(bounces), ['bounce', 'bounce']);
+    assert.deepEqual(
+      announced,
+      bounces.map((row) => ({ device: anna.device, ...row })),
+      'and what is to be announced is just that',
+    );
     // A tombstone alone stays as it is; with later rows it grows.
     await pass(5);
     assert.equal((await all(at.store, bert)).length, 2);
@@ -648,8 +656,8 @@ export function holdsContract(name: string, open: OpenDriver): void {
           expiresMs,
         })),
       );
-    assert.equal(await at.store.maintain(expiresMs, 0), true);
-    assert.equal(await at.store.maintain(expiresMs, 1000), false);
+    assert.equal((await at.store.maintain(expiresMs, 0)).more, true);
+    assert.equal((await at.store.maintain(expiresMs, 1000)).more, false);
   });
 
   test(`${name}: after close every call is refused, and what was asked before is answered`, async () => {

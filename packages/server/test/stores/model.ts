@@ -16,6 +16,7 @@ import type {
   FoundingFacts,
   KeyPackageTaken,
   MailboxRow,
+  Maintained,
   RecordSpace,
   RecordWrite,
   Store,
@@ -354,10 +355,10 @@ export class ModelStore implements Store {
     return rows;
   }
 
-  async maintain(nowMs: number): Promise<boolean> {
+  async maintain(nowMs: number): Promise<Maintained> {
     for (const [place, { expiresMs }] of this.#records)
       if (expiresMs !== undefined && expiresMs <= nowMs) this.#records.delete(place);
-    return false;
+    return { more: false, rows: [] };
   }
 
   async close(): Promise<void> {}

@@ -10,6 +10,7 @@ import type {
   FoundingFacts,
   KeyPackageTaken,
   MailboxRow,
+  Maintained,
   RecordSpace,
   RecordWrite,
   StoredRecord,
@@ -76,7 +77,7 @@ export interface Operations {
   };
   readonly maintain: {
     readonly ask: readonly [nowMs: number, monotonicMs: number, budgetMs: number];
-    readonly answer: boolean;
+    readonly answer: Maintained;
   };
 }
 

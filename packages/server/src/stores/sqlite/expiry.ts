@@ -1,5 +1,6 @@
 /** The sweep: expired records at once, expired mailbox rows once per guarded day. */
 import type { Limits } from '@securechat/wire';
+import type { AppendedRow, Maintained } from '../port.ts';
 import type { GuardedClock } from './clock.ts';
 import type { Mailboxes } from './mailboxes.ts';
 import type { Records } from './records.ts';
@@ -26,8 +27,12 @@ export class Expiry {
     this.#parts = parts;
   }
 
-  /** True when the budget ended before the work. */
-  run(nowMs: number, monotonicMs: number, budgetMs: number): boolean {
+  run(nowMs: number, monotonicMs: number, budgetMs: number): Maintained {
+    const rows: AppendedRow[] = [];
+    return { more: this.#sweep(nowMs, monotonicMs, budgetMs, rows), rows };
+  }
+
+  #sweep(nowMs: number, monotonicMs: number, budgetMs: number, bounces: AppendedRow[]): boolean {
     const { clock, mailboxes, records, limits } = this.#parts;
     const endsAt = performance.now() + budgetMs;
     clock.advance(nowMs, monotonicMs);
@@ -38,8 +43,13 @@ export class Expiry {
     for (;;) {
       const next = mailboxes.nextWithRows(this.#at);
       if (next === undefined) break;
-      while (mailboxes.expire(next.device, dayFirst, ROWS_AT_ONCE, { storedAtMs: nowMs, day: clock.day }))
+      const now = { storedAtMs: nowMs, day: clock.day };
+      for (;;) {
+        const expired = mailboxes.expire(next.device, dayFirst, ROWS_AT_ONCE, now);
+        if (expired === undefined) break;
+        bounces.push(...expired);
         if (performance.now() >= endsAt) return true;
+      }
       this.#at = next.row;
       if (performance.now() >= endsAt) return true;
     }

@@ -193,9 +193,14 @@ export class Mailboxes {
   /**
    * Replaces rows of days before `dayFirst` (at most `rowsMax` at once) by one `expired` row under the last of their
    * numbers, which says how many are gone. Their senders get a bounce where the row was the only one of its body.
-   * True when something expired.
+   * The bounces; undefined when nothing expired.
    */
-  expire(device: Device, dayFirst: number, rowsMax: number, now: { storedAtMs: number; day: number }): boolean {
+  expire(
+    device: Device,
+    dayFirst: number,
+    rowsMax: number,
+    now: { readonly storedAtMs: number; readonly day: number },
+  ): readonly AppendedRow[] | undefined {
     const run: Record<string, unknown>[] = [];
     for (const row of this.#oldest.all(device.row, rowsMax)) {
       // Our own tombstone at the front joins the run whatever its age.
@@ -206,7 +211,7 @@ export class Mailboxes {
     const [first] = run;
     const last = run.at(-1);
     if (first === undefined || last === undefined || (run.length === 1 && first['kind'] === rowKinds.expired))
-      return false;
+      return undefined;
 
     let from = Number(first['seq']);
     let count = 0;
@@ -239,14 +244,15 @@ export class Mailboxes {
     this.#devices.touch(device);
 
     const told = new Set<string>();
+    const bounces: AppendedRow[] = [];
     for (const row of run) {
       if (row['kind'] !== rowKinds.message && row['kind'] !== rowKinds.invitation) continue;
       const key = `${row['sender']} ${row['client']}`;
       if (row['shared'] === 1 || told.has(key)) continue;
       told.add(key);
-      this.#bounce(row, { from: device.account, cause: 'EXPIRED', ...now });
+      bounces.push(...this.#bounce(row, { from: device.account, cause: 'EXPIRED', ...now }));
     }
-    return true;
+    return bounces;
   }
 }
 

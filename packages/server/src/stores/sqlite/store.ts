@@ -8,6 +8,7 @@ import type {
   DeviceChange,
   KeyPackageTaken,
   MailboxRow,
+  Maintained,
   RecordSpace,
   RecordWrite,
   Store,
@@ -197,7 +198,7 @@ class SqliteStore implements Store {
     return this.#ask('deleteAccount', [account, nowMs]);
   }
 
-  maintain(nowMs: number, budgetMs: number): Promise<boolean> {
+  maintain(nowMs: number, budgetMs: number): Promise<Maintained> {
     return this.#ask('maintain', [nowMs, this.#clock.monotonicMs(), budgetMs]);
   }
 
