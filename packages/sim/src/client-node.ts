@@ -1,5 +1,5 @@
 /** One person's device in a run: the real engine over a disk and a road of its own. */
-import type { ClientEvent, Link, LinkEvents } from '@securechat/client/engine';
+import type { ClientEvent, Link, LinkEvents, MessageRecord } from '@securechat/client/engine';
 import { Engine, initialChanges, Ledger, messageRecord, queueCommit, Sender } from '@securechat/client/engine';
 import { seededEntropy } from '@securechat/crypto';
 import type { MlsEngine } from '@securechat/e2ee';
@@ -204,22 +204,9 @@ export class ClientNode {
     this.#wire?.starve();
   }
 
-  /** Others' messages as they lie on the disk, in order. */
-  history(user: string): readonly { readonly id: string; readonly text: string }[] {
-    const list = [...(this.disk.durable.messages.get(user) ?? [])];
-    return list.map(([, value]) => messageRecord.decode(value)).filter(({ own }) => !own);
-  }
-
-  /** What became of an own message. */
-  stateOf(user: string, id: string): { readonly state: string; readonly code: Code | undefined } | undefined {
-    const value = this.disk.durable.messages.get(user)?.get(id);
-    return value === undefined ? undefined : messageRecord.decode(value);
-  }
-
-  textOf(user: string, id: string): string | undefined {
-    const value = this.disk.durable.messages.get(user)?.get(id);
-    const record = value === undefined ? undefined : messageRecord.decode(value);
-    return record?.own === true ? record.text : undefined;
+  /** Of a conversation as it lies on the disk, in order. */
+  messages(user: string): readonly MessageRecord[] {
+    return [...(this.disk.durable.messages.get(user)?.values() ?? [])].map((value) => messageRecord.decode(value));
   }
 
   async #connect(life: Life, events: LinkEvents): Promise<{ readonly link: Link; readonly opened: never }> {

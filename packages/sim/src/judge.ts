@@ -1,5 +1,6 @@
 /** What has to hold once everything is quiet: what people said against what lies on the disks. */
 import type { MlsEngine } from '@securechat/e2ee';
+import type { MessageRecord } from '@securechat/client/engine';
 import { sendingGroup } from '@securechat/client/engine';
 import type { Code } from '@securechat/wire';
 import { toBase64url } from '@securechat/wire';
@@ -18,10 +19,23 @@ interface Evidence {
   readonly engineFor: (life: Life) => MlsEngine;
 }
 
+/** With every history read once. */
+interface Case extends Evidence {
+  readonly messages: (node: ClientNode, user: string) => readonly MessageRecord[];
+}
+
 /** Gaps that say where something went that was accepted. Nothing is old enough to expire in a run. */
 const explained: ReadonlySet<Code> = new Set<Code>(['RESYNC_REQUIRED']);
 
-export async function judge(evidence: Evidence): Promise<void> {
+export async function judge(given: Evidence): Promise<void> {
+  const read = new Map<string, readonly MessageRecord[]>();
+  const messages: Case['messages'] = (node, user) => {
+    const key = `${node.person.name} ${user}`;
+    const known = read.get(key) ?? node.messages(user);
+    read.set(key, known);
+    return known;
+  };
+  const evidence = { ...given, messages };
   everyMessage(evidence);
   everyPromise(evidence);
   everyOrder(evidence);
@@ -40,7 +54,7 @@ function mayLack({ witness, clients }: Evidence, name: string): boolean {
   return witness.rolledBack.has(name) && gaps.length + parked > 0;
 }
 
-function everyMessage(evidence: Evidence): void {
+function everyMessage(evidence: Case): void {
   for (const saying of evidence.witness.sayings) {
     const sender = evidence.clients.get(saying.from);
     const receiver = evidence.clients.get(saying.to);
@@ -48,14 +62,13 @@ function everyMessage(evidence: Evidence): void {
   }
 }
 
-function judgeMessage(evidence: Evidence, saying: Saying, sender: ClientNode, receiver: ClientNode): void {
-  const { witness } = evidence;
+function judgeMessage(evidence: Case, saying: Saying, sender: ClientNode, receiver: ClientNode): void {
+  const { witness, messages } = evidence;
   const { from, to, text, status } = saying;
-  const arrived = receiver.history(from).filter((one) => one.text === text);
+  const arrived = messages(receiver, from).filter((one) => !one.own && one.text === text);
   if (arrived.length > 1) witness.fail('stored-twice', `${to} has ${text} ${arrived.length} times`);
   if (status === 'unsaid' && arrived.length > 0) witness.fail('from-nowhere', `${to} has ${text}, which nobody sent`);
-  const own = [...(sender.disk.durable.messages.get(to)?.keys() ?? [])].find((id) => sender.textOf(to, id) === text);
-  const known = own === undefined ? undefined : sender.stateOf(to, own);
+  const known = messages(sender, to).find((one) => one.own && one.text === text);
   const unsure = witness.rolledBack.has(from) || witness.deleted.has(from) || sender.over !== undefined;
   if (unsure) return;
   const { state, code } = known ?? {};
@@ -77,25 +90,26 @@ function judgeMessage(evidence: Evidence, saying: Saying, sender: ClientNode, re
 }
 
 /** D1, from the server's mouth: whatever it called stored is there. */
-function everyPromise(evidence: Evidence): void {
-  const { witness, clients } = evidence;
+function everyPromise(evidence: Case): void {
+  const { witness, clients, messages } = evidence;
   for (const { from, message, device } of witness.promised()) {
     const receiver = [...clients.values()].find(({ person }) => person.record.device === device);
     if (receiver === undefined || mayLack(evidence, receiver.person.name)) continue;
     const saidTo = witness.sayings.some(({ to }) => to === receiver.person.name);
-    const isMessage = clients.get(from)?.stateOf(receiver.person.name, message) !== undefined;
-    if (!saidTo || !isMessage || witness.blocked.has(`${receiver.person.name} ${from}`)) continue;
-    if (!receiver.history(from).some(({ id }) => id === message))
+    const sender = clients.get(from);
+    const isMessage = sender && messages(sender, receiver.person.name).some(({ id, own }) => own && id === message);
+    if (!saidTo || isMessage !== true || witness.blocked.has(`${receiver.person.name} ${from}`)) continue;
+    if (!messages(receiver, from).some(({ id, own }) => !own && id === message))
       witness.fail('promise-broken', `the server said that ${receiver.person.name} has ${message} of ${from}`);
   }
 }
 
-function everyOrder({ witness, clients }: Evidence): void {
+function everyOrder({ witness, clients, messages }: Case): void {
   const numbers = new Map(witness.sayings.map(({ text, number }) => [text, number]));
   for (const receiver of clients.values())
     for (const from of clients.keys()) {
       if (witness.rolledBack.has(from) || witness.rolledBack.has(receiver.person.name)) continue;
-      const got = receiver.history(from).map(({ text }) => numbers.get(text) ?? -1);
+      const got = messages(receiver, from).flatMap(({ own, text }) => (own ? [] : [numbers.get(text) ?? -1]));
       const wrong = got.findIndex((number, at) => at > 0 && number < (got[at - 1] ?? 0));
       if (wrong > 0) witness.fail('order', `${receiver.person.name} has ${from}'s ${got.join()}`);
     }

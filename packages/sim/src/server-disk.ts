@@ -55,7 +55,7 @@ export class ServerDisk {
     this.#limits = parts.limits;
     this.#bug = parts.bug;
     this.db = new DatabaseSync(':memory:');
-    migrate(this.db);
+    this.db.deserialize((emptyDatabase ??= newDatabase()));
   }
 
   /** The writer of the next process. */
@@ -77,6 +77,17 @@ export class ServerDisk {
     if (this.db.isTransaction) this.db.exec('ROLLBACK');
     this.db.close();
   }
+}
+
+/** Made once per process. */
+let emptyDatabase: Uint8Array | undefined;
+
+function newDatabase(): Uint8Array {
+  const db = new DatabaseSync(':memory:');
+  migrate(db);
+  const image = db.serialize();
+  db.close();
+  return image;
 }
 
 interface WriterParts {

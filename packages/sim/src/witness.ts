@@ -3,10 +3,10 @@
  * was shown, and what lies on the disks in the end. Every rule that is broken has a name.
  */
 import type { ClientEvent, Engine } from '@securechat/client/engine';
-import { sha256 } from '@securechat/crypto';
+import { hasher, sha256 } from '@securechat/crypto';
 import type { SubmitFacts, SubmitOutcome, Submission } from '@securechat/server/parts';
 import type { Code, DeviceId } from '@securechat/wire';
-import { concatBytes, control, decodeAccepted, decodeSubmit, toBase64url } from '@securechat/wire';
+import { control, decodeAccepted, decodeSubmit, toBase64url } from '@securechat/wire';
 import type { Person } from './people.ts';
 import { toyHeader } from './toy-engine.ts';
 
@@ -60,8 +60,9 @@ export class Witness {
   /** By device and client id: what the server said is stored, and where. */
   readonly said = new Map<string, readonly DeviceId[]>();
   readonly #clock: () => number;
-  /** A hash chain over everything that happened. */
-  #trace: Uint8Array = new Uint8Array(32);
+  /** Over everything that happened. */
+  readonly #trace = hasher('sha256');
+  #digest: string | undefined;
   readonly #log: string[] | undefined;
   readonly #sent = new Map<string, Sent>();
   readonly #ofMessage = new Map<string, Set<string>>();
@@ -79,7 +80,7 @@ export class Witness {
 
   /** Everything that happened, in order, as one hash: two runs of a seed have the same. */
   get digest(): string {
-    return toBase64url(this.#trace).slice(0, 16);
+    return (this.#digest ??= toBase64url(this.#trace.digest()).slice(0, 16));
   }
   get log(): readonly string[] {
     return this.#log ?? [];
@@ -87,7 +88,7 @@ export class Witness {
 
   note(text: string): void {
     const line = `${this.#clock()} ${text}`;
-    this.#trace = sha256(concatBytes(this.#trace, new TextEncoder().encode(line)));
+    if (this.#digest === undefined) this.#trace.update(Buffer.from(`${line}\n`));
     this.#log?.push(line);
   }
 

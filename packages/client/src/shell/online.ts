@@ -31,13 +31,15 @@ export interface AttachedOver {
 export async function attachOver(account: OpenAccount, link: Link): Promise<AttachedOver> {
   const { ledger, entropy } = account;
   const { account: id, device, signing, sealing } = ledger.account;
-  const key = importRsaPrivate('sealing', sealing);
   const answer = await link.attach({
     account: id,
     device,
     signingSeed: signing,
-    openSealed: (sealed, context) =>
-      openSealed({ openers: [openerOf(key)], purpose: 'attach', context, sealed, entropy }),
+    // Not for a resumed session: it has no sealed secret.
+    openSealed: (sealed, context) => {
+      const openers = [openerOf(importRsaPrivate('sealing', sealing))];
+      return openSealed({ openers, purpose: 'attach', context, sealed, entropy });
+    },
     storedUpTo: ledger.cursor,
     submitNumberHighest: ledger.counters.submitNumber,
     history: ledger.history,
