@@ -172,6 +172,19 @@ export type ClientEvent =
   | { readonly kind: 'gap'; readonly conversation: string; readonly missing: number; readonly code: Code }
   | { readonly kind: 'serverPinned'; readonly fingerprint: Fingerprint };
 
+export interface HistoryQuery {
+  /** `@user`. */
+  readonly with: string;
+  /** A message id. */
+  readonly before?: string;
+  readonly limit?: number;
+}
+
+export interface SafetyNumber {
+  readonly safetyNumber: string;
+  readonly verified: boolean;
+}
+
 export interface Client {
   /** Every event from the moment of the call on; ends when the client is closed. Several iterators may run. */
   events(): AsyncIterableIterator<ClientEvent>;
@@ -212,12 +225,8 @@ export interface Client {
   send(to: string, text: string, options?: SendOptions): Promise<SendResult>;
   /** Sends a failed message of ours again as a new submission of the same id. NO_SUCH_GROUP when there is none. */
   resend(id: string): Promise<SendResult>;
-  /** Newest last. `with`: `@user`; `before`: a message id. */
-  history(query: {
-    readonly with: string;
-    readonly before?: string;
-    readonly limit?: number;
-  }): Promise<readonly Message[]>;
+  /** Newest last. */
+  history(query: HistoryQuery): Promise<readonly Message[]>;
   /** Everything of the conversation up to now was seen: unread becomes 0 and, on request of both, read receipts go out. */
   markRead(user: string): Promise<void>;
 
@@ -227,9 +236,9 @@ export interface Client {
   unblock(user: string): Promise<void>;
 
   /** 60 digits in twelve groups, equal on both sides. */
-  safetyNumber(user: string): Promise<{ readonly safetyNumber: string; readonly verified: boolean }>;
+  safetyNumber(user: string): Promise<SafetyNumber>;
   /** Marks as verified if the number is the right one (spaces ignored); verified=false otherwise. Accepts a changed identity. */
-  verify(user: string, safetyNumber: string): Promise<{ readonly safetyNumber: string; readonly verified: boolean }>;
+  verify(user: string, safetyNumber: string): Promise<SafetyNumber>;
   /** New identity. Contacts are told. RATE_LIMITED, NOT_LOGGED_IN, UNREACHABLE. */
   resetKeys(): Promise<{ readonly fingerprint: Fingerprint }>;
 

@@ -1,50 +1,41 @@
 /** The client: one object from `connect` to `close`, at most one account open in it. */
 import { systemEntropy } from '@securechat/crypto';
-import { safetyNumber, safetyPart, tsMlsEngine } from '@securechat/e2ee';
-import type { AccountId, Code, Fingerprint } from '@securechat/wire';
-import {
-  defaultLimits,
-  formatServerAddress,
-  idBytes,
-  normaliseUsername,
-  parseServerAddress,
-  SecureChatError,
-} from '@securechat/wire';
+import { tsMlsEngine } from '@securechat/e2ee';
+import type { Code, Fingerprint } from '@securechat/wire';
+import { formatServerAddress, parseServerAddress, SecureChatError } from '@securechat/wire';
 import type {
   Client,
   ClientEvent,
   ClientOptions,
   ClientStatus,
   Contact,
+  HistoryQuery,
   LoggedIn,
   Message,
   Registered,
+  SafetyNumber,
   SendOptions,
   SendResult,
 } from './api.ts';
-import type { ContactRecord } from './core/record-contact.ts';
-import { messageView } from './core/record-message.ts';
 import { findAccount } from './profile.ts';
+import { Contacts } from './shell/contacts.ts';
 import type { ForwardedEvents } from './shell/engine.ts';
-import { Engine, presenceOf } from './shell/engine.ts';
+import { Engine } from './shell/engine.ts';
 import { EventHub } from './shell/event-hub.ts';
-import type { Link } from './shell/link-port.ts';
+import { Messages } from './shell/messages.ts';
 import { resetIdentity } from './shell/new-identity.ts';
-import { renewOldKeys, watchPresence } from './shell/online.ts';
+import { renewOldKeys } from './shell/online.ts';
+import { reachedLink } from './shell/open-account.ts';
 import type { OpenProfile } from './shell/open-profile.ts';
 import { closeProfile, discardProfile, isRegistering } from './shell/open-profile.ts';
-import { isHalted } from './shell/people.ts';
-import { Sender, shown } from './shell/send.ts';
 import type { OpenedLink, ServerAt } from './shell/server-pin.ts';
 import { isNews, openPinned, remember } from './shell/server-pin.ts';
 import type { SignInInput } from './shell/sign-in.ts';
 import { recoverInto, signIn } from './shell/sign-in.ts';
 import { signUp } from './shell/sign-up.ts';
 import { pinOf } from './servers-file.ts';
-import type { Answer } from './shell/open-account.ts';
+import { userName } from './shell/user-name.ts';
 
-const HISTORY_DEFAULT = 50;
-const HISTORY_MAX = 1000;
 /** Upkeep of the store: replaced records leave the disk. */
 const UPKEEP_MS = 60_000;
 /** 16 bytes in base64url. */
@@ -71,7 +62,8 @@ export async function connect(options: ClientOptions): Promise<Client> {
 interface Open {
   readonly profile: OpenProfile;
   readonly engine: Engine;
-  readonly sender: Sender;
+  readonly messages: Messages;
+  readonly contacts: Contacts;
   readonly upkeep: NodeJS.Timeout;
 }
 
@@ -163,8 +155,8 @@ class SecureChatClient implements Client {
 
   async deleteAccount(username: string): Promise<void> {
     const { engine, profile } = this.#account();
-    const link = this.#link();
-    if (nameOf(username) !== profile.ledger.account.username)
+    const link = reachedLink(engine);
+    if (userName(username) !== profile.ledger.account.username)
       throw new SecureChatError('NO_SUCH_USER', { text: 'This is not the name of your account.' });
     engine.leaving = true;
     try {
@@ -183,131 +175,78 @@ class SecureChatClient implements Client {
     this.#hub.close();
   }
 
-  // ---- messages
+  // ---- messages, files and people
 
   async send(to: string, text: string, options: SendOptions = {}): Promise<SendResult> {
-    const { sender } = this.#account();
-    return sender.send(this.#other(to), text, options);
+    return this.#account().messages.send(to, text, options);
   }
 
   async resend(id: string): Promise<SendResult> {
-    return this.#account().sender.resend(id);
+    return this.#account().messages.resend(id);
   }
 
-  async history(query: {
-    readonly with: string;
-    readonly before?: string;
-    readonly limit?: number;
-  }): Promise<readonly Message[]> {
-    const { ledger } = this.#account().profile;
-    const user = this.#other(query.with);
-    const limit = Math.min(HISTORY_MAX, Math.max(1, Math.trunc(query.limit ?? HISTORY_DEFAULT)));
-    const { before } = query;
-    const records = await ledger.messages(user, { limit, ...(before !== undefined && { before }) });
-    return records.map((record) => messageView(record, user, ledger.account.username));
+  async history(query: HistoryQuery): Promise<readonly Message[]> {
+    return this.#account().messages.history(query);
   }
 
   async markRead(user: string): Promise<void> {
-    const { engine } = this.#account();
-    const name = this.#other(user);
-    await engine.serial.run(name, async () => {
-      const conversation = engine.ledger.conversation(name);
-      if (conversation.unread === 0) return;
-      const told = engine.receipts.mayKnow(name);
-      const read = told ? [...conversation.read, ...conversation.unreadIds] : conversation.read;
-      // "Read" says "delivered" as well.
-      const delivered = conversation.delivered.filter((id) => !read.includes(id));
-      const value = { ...conversation, unread: 0, unreadIds: [], read, delivered };
-      await engine.ledger.commit([{ put: 'conversation', value }]);
-    });
-    engine.receipts.owed(name);
+    await this.#account().messages.markRead(user);
   }
 
-  // ---- people
+  async sendFile(to: string, path: string): Promise<{ readonly id: string }> {
+    return this.#account().messages.sendFile(to, path);
+  }
+
+  async acceptFile(id: string, directory?: string): Promise<void> {
+    await this.#account().engine.transfers.answer(id, true, directory ?? this.#options.downloadDirectory);
+  }
+
+  async declineFile(id: string): Promise<void> {
+    await this.#account().engine.transfers.answer(id, false, '');
+  }
 
   async presence(user: string): Promise<'online' | 'offline' | 'unknown'> {
-    const { engine } = this.#account();
-    const contact = await this.#contact(user);
-    const link = this.#link();
-    const answer = await link.request('getPresence', { account: idBytes(contact.account) });
-    if (answer.$case !== 'presence') throw new SecureChatError('MALFORMED');
-    const presence = presenceOf(answer.value.presence);
-    engine.presences.set(contact.user, presence);
-    return presence;
+    return this.#account().contacts.presence(user);
   }
 
   async contacts(): Promise<readonly Contact[]> {
-    const { engine } = this.#account();
-    const { ledger } = engine;
-    const contacts = [...ledger.contacts.values()].map((contact) => ({
-      contact: {
-        user: contact.user,
-        fingerprint: contact.identity,
-        verified: isVerified(contact),
-        changed: contact.changed,
-        blocked: contact.blocked,
-        unread: ledger.conversation(contact.user).unread,
-        presence: shown(engine.presences.get(contact.user)),
-      },
-      lastMs: ledger.conversation(contact.user).lastMs,
-    }));
-    contacts.sort((a, b) => b.lastMs - a.lastMs || (a.contact.user < b.contact.user ? -1 : 1));
-    return contacts.map(({ contact }) => contact);
+    return this.#account().contacts.list();
   }
 
   async block(user: string, options: { readonly quiet?: boolean } = {}): Promise<void> {
-    await this.#setBlocked(user, true, options.quiet === true);
+    await this.#account().contacts.setBlocked(user, true, options.quiet === true);
   }
 
   async unblock(user: string): Promise<void> {
-    await this.#setBlocked(user, false, false);
+    await this.#account().contacts.setBlocked(user, false, false);
   }
 
-  async safetyNumber(user: string): Promise<{ readonly safetyNumber: string; readonly verified: boolean }> {
-    const { engine } = this.#account();
-    const { user: name } = await this.#contact(user);
-    const number = await this.#safetyNumber(name);
-    return engine.serial.run(name, async () => {
-      const contact = engine.ledger.contacts.get(name);
-      // Looked at: for somebody who was never verified that is all the change asks for.
-      if (contact?.changed === true && !contact.verified)
-        await engine.ledger.commit([{ put: 'contact', value: { ...contact, changed: false } }]);
-      return { safetyNumber: number, verified: contact !== undefined && isVerified(contact) };
-    });
+  async safetyNumber(user: string): Promise<SafetyNumber> {
+    return this.#account().contacts.safetyNumber(user);
   }
 
-  async verify(user: string, given: string): Promise<{ readonly safetyNumber: string; readonly verified: boolean }> {
-    const { engine } = this.#account();
-    const { user: name } = await this.#contact(user);
-    const number = await this.#safetyNumber(name);
-    const verified = given.replace(/\D/g, '') === number.replace(/\D/g, '');
-    if (!verified) return { safetyNumber: number, verified };
-    await engine.serial.run(name, async () => {
-      const contact = engine.ledger.contacts.get(name);
-      if (contact === undefined) return;
-      const halted = isHalted(contact);
-      await engine.ledger.commit([{ put: 'contact', value: { ...contact, verified: true, changed: false } }]);
-      if (halted) engine.dispatch({ kind: 'halted', user: name, halted: false });
-    });
-    return { safetyNumber: number, verified };
+  async verify(user: string, given: string): Promise<SafetyNumber> {
+    return this.#account().contacts.verify(user, given);
   }
+
+  // ---- the account itself
 
   async resetKeys(): Promise<{ readonly fingerprint: Fingerprint }> {
     const { engine } = this.#account();
-    this.#link();
+    reachedLink(engine);
     this.#options.onProgress?.('keys', undefined);
-    const reset = await startReset(engine, this.#options.rsaBits ?? 3072);
-    if (reset.kind === 'done') await engine.changeOver();
-    else if (!(await engine.resetHappened())) throw reset.error;
+    const lost = await resetIdentity(engine, this.#options.rsaBits ?? 3072);
+    if (lost === undefined) await engine.changeOver();
+    else if (!(await engine.resetHappened())) throw lost;
     return { fingerprint: (await engine.people.me()).person.account.identity.fingerprint };
   }
 
   async invite(
     options: { readonly uses?: number; readonly hours?: number } = {},
   ): Promise<{ readonly code: string; readonly link: string; readonly expiresAt: string; readonly uses: number }> {
-    const { profile } = this.#account();
+    const { engine, profile } = this.#account();
     const request = { uses: options.uses ?? 0, hours: options.hours ?? 0 };
-    const answer = await this.#link().request('createInvite', request);
+    const answer = await reachedLink(engine).request('createInvite', request);
     if (answer.$case !== 'invite') throw new SecureChatError('MALFORMED');
     const { code, expiresMs, uses } = answer.value;
     // It goes into a link and onto a screen: what is no code and no date is not shown.
@@ -317,28 +256,6 @@ class SecureChatClient implements Client {
       fingerprint: this.#pin() ?? profile.ledger.account.server,
     });
     return { code, link: `securechat:${server}?invite=${code}`, expiresAt: new Date(expiresMs).toISOString(), uses };
-  }
-
-  // ---- files
-
-  async sendFile(to: string, path: string): Promise<{ readonly id: string }> {
-    const { engine, sender } = this.#account();
-    const user = this.#other(to);
-    await sender.admit(user);
-    const { promise: heard, resolve: hear } = Promise.withResolvers<Answer>();
-    const bytesMax = engine.fileBytesMax ?? defaultLimits.fileBytesMax;
-    const offer = await engine.transfers.offer(user, path, bytesMax, (order) => engine.waitFor(order, hear));
-    const answer = await sender.settled(Promise.resolve(offer.order), heard).finally(() => offer.done());
-    if (answer?.kind === 'failed') throw new SecureChatError(answer.code);
-    return { id: offer.id };
-  }
-
-  async acceptFile(id: string, directory?: string): Promise<void> {
-    await this.#account().engine.transfers.answer(id, true, directory ?? this.#options.downloadDirectory);
-  }
-
-  async declineFile(id: string): Promise<void> {
-    await this.#account().engine.transfers.answer(id, false, '');
   }
 
   async status(): Promise<ClientStatus> {
@@ -412,7 +329,7 @@ class SecureChatClient implements Client {
       if (minutes % RENEWAL_MINUTES === 0) void renewOldKeys(engine).catch(() => undefined);
     }, UPKEEP_MS);
     upkeep.unref();
-    this.#open = { profile, engine, sender: new Sender(engine), upkeep };
+    this.#open = { profile, engine, messages: new Messages(engine), contacts: new Contacts(engine), upkeep };
     try {
       await this.#serve(profile);
       return await engine.start(opened);
@@ -473,66 +390,8 @@ class SecureChatClient implements Client {
     return this.#open;
   }
 
-  /** UNREACHABLE without a connection. */
-  #link(): Link {
-    const link = this.#account().engine.link();
-    if (link === undefined) throw new SecureChatError('UNREACHABLE');
-    return link;
-  }
-
-  /** A user name that is not our own. SELF, NO_SUCH_USER for what is no name. */
-  #other(to: string): string {
-    const { account } = this.#account().profile.ledger;
-    const user = nameOf(to);
-    if (user === account.username) throw new SecureChatError('SELF');
-    return user;
-  }
-
-  async #contact(to: string): Promise<ContactRecord> {
-    const { engine } = this.#account();
-    const user = this.#other(to);
-    const known = engine.ledger.contacts.get(user);
-    if (known !== undefined) return known;
-    this.#link();
-    return engine.people.lookup(engine, user);
-  }
-
-  async #safetyNumber(user: string): Promise<string> {
-    const { engine } = this.#account();
-    const contact = engine.ledger.contacts.get(user);
-    if (contact === undefined) throw new SecureChatError('NO_SUCH_USER');
-    const me = await engine.people.me();
-    const bundle = await engine.people.bundle(contact);
-    return safetyNumber(engine.ledger.account.server, safetyPart(me.person.account), safetyPart(bundle.account)).digits;
-  }
-
-  async #setBlocked(to: string, blocked: boolean, quiet: boolean): Promise<void> {
-    const { engine } = this.#account();
-    const { user, account } = await this.#contact(to);
-    await this.#link().request('block', { account: idBytes(account satisfies AccountId), blocked, quiet });
-    await engine.serial.run(user, async () => {
-      const contact = engine.ledger.contacts.get(user);
-      if (contact !== undefined) await engine.ledger.commit([{ put: 'contact', value: { ...contact, blocked } }]);
-    });
-    await watchPresence(engine).catch(() => undefined);
-  }
-
   #pin(): Fingerprint | undefined {
     return pinOf(this.#at.profileDirectory, this.#at.address).fingerprint;
-  }
-}
-
-/** `open`: the answer was lost; the next attach tells whether the server has the new keys. */
-async function startReset(
-  engine: Engine,
-  bits: number,
-): Promise<{ readonly kind: 'done' } | { readonly kind: 'open'; readonly error: unknown }> {
-  try {
-    await resetIdentity(engine, bits);
-    return { kind: 'done' };
-  } catch (error) {
-    if (engine.ledger.successor === undefined) throw error;
-    return { kind: 'open', error };
   }
 }
 
@@ -554,17 +413,3 @@ const silent = {
   onEvent: () => undefined,
   onClosed: () => undefined,
 };
-
-function isVerified(contact: ContactRecord): boolean {
-  return contact.verified && !contact.changed;
-}
-
-/** `@bob` and `Bob` are `bob`. NO_SUCH_USER for what cannot be a name, NOT_SUPPORTED for a group. */
-function nameOf(text: string): string {
-  if (text.trim().startsWith('#')) throw new SecureChatError('NOT_SUPPORTED');
-  try {
-    return normaliseUsername(text.trim().replace(/^@/, ''));
-  } catch (cause) {
-    throw new SecureChatError('NO_SUCH_USER', {}, { cause });
-  }
-}

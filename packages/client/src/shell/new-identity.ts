@@ -11,10 +11,11 @@ import type { OpenAccount } from './open-account.ts';
 import { linkOf } from './open-account.ts';
 
 /**
- * The server has it when this resolves; the caller changes over to the ledger's successor. After a refusal (RATE_LIMITED …)
- * there is none; after CONNECTION_LOST and the like there is, and the next attach decides.
+ * The server has it when this resolves with nothing; the caller changes over to the ledger's successor. Resolves with the
+ * error where the answer was lost (CONNECTION_LOST …): the next attach decides. A refusal (RATE_LIMITED …) rejects, and
+ * there is no successor.
  */
-export async function resetIdentity(account: OpenAccount, bits: number): Promise<void> {
+export async function resetIdentity(account: OpenAccount, bits: number): Promise<SecureChatError | undefined> {
   const { ledger } = account;
   const link = linkOf(account);
   const [identity, keys] = await Promise.all([generateRsa('identity', bits), createDeviceKeys(bits, systemEntropy)]);
@@ -70,10 +71,11 @@ export async function resetIdentity(account: OpenAccount, bits: number): Promise
       rotationJws: '',
       recoverySignature: new Uint8Array(0),
     });
+    return undefined;
   } catch (error) {
-    const open = error instanceof SecureChatError && unknownOutcome.has(error.code);
-    // Refused: there is nothing to change over to. An open outcome is settled by the next attach.
-    if (!open) await ledger.commit([{ drop: 'successor' }]);
+    if (error instanceof SecureChatError && unknownOutcome.has(error.code)) return error;
+    // Refused: there is nothing to change over to.
+    await ledger.commit([{ drop: 'successor' }]);
     throw error;
   }
 }

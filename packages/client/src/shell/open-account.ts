@@ -50,6 +50,13 @@ export function linkOf(account: Pick<OpenAccount, 'link'>): Link {
   return link;
 }
 
+/** For what a person asked for just now. UNREACHABLE without a connection. */
+export function reachedLink(account: Pick<OpenAccount, 'link'>): Link {
+  const link = account.link();
+  if (link === undefined) throw new SecureChatError('UNREACHABLE');
+  return link;
+}
+
 /** Any failure as one of the table; what is not expected is INTERNAL, with its cause. */
 export function failureOf(cause: unknown): SecureChatError {
   return cause instanceof SecureChatError ? cause : new SecureChatError('INTERNAL', {}, { cause });

@@ -1,0 +1,66 @@
+/** What a person does with messages and files, by user name. */
+import { defaultLimits, SecureChatError } from '@securechat/wire';
+import type { HistoryQuery, Message, SendOptions, SendResult } from '../api.ts';
+import { messageView } from '../core/record-message.ts';
+import type { Engine } from './engine.ts';
+import type { Answer } from './open-account.ts';
+import { Sender } from './send.ts';
+import { otherUser } from './user-name.ts';
+
+const HISTORY_DEFAULT = 50;
+const HISTORY_MAX = 1000;
+
+export class Messages {
+  readonly #engine: Engine;
+  readonly #sender: Sender;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+    this.#sender = new Sender(engine);
+  }
+
+  send(to: string, text: string, options: SendOptions): Promise<SendResult> {
+    return this.#sender.send(otherUser(this.#engine, to), text, options);
+  }
+
+  resend(id: string): Promise<SendResult> {
+    return this.#sender.resend(id);
+  }
+
+  async history(query: HistoryQuery): Promise<readonly Message[]> {
+    const { ledger } = this.#engine;
+    const user = otherUser(this.#engine, query.with);
+    const limit = Math.min(HISTORY_MAX, Math.max(1, Math.trunc(query.limit ?? HISTORY_DEFAULT)));
+    const { before } = query;
+    const records = await ledger.messages(user, { limit, ...(before !== undefined && { before }) });
+    return records.map((record) => messageView(record, user, ledger.account.username));
+  }
+
+  async markRead(user: string): Promise<void> {
+    const engine = this.#engine;
+    const name = otherUser(engine, user);
+    await engine.serial.run(name, async () => {
+      const conversation = engine.ledger.conversation(name);
+      if (conversation.unread === 0) return;
+      const told = engine.receipts.mayKnow(name);
+      const read = told ? [...conversation.read, ...conversation.unreadIds] : conversation.read;
+      // "Read" says "delivered" as well.
+      const delivered = conversation.delivered.filter((id) => !read.includes(id));
+      const value = { ...conversation, unread: 0, unreadIds: [], read, delivered };
+      await engine.ledger.commit([{ put: 'conversation', value }]);
+    });
+    engine.receipts.owed(name);
+  }
+
+  async sendFile(to: string, path: string): Promise<{ readonly id: string }> {
+    const engine = this.#engine;
+    const user = otherUser(engine, to);
+    await this.#sender.admit(user);
+    const { promise: heard, resolve: hear } = Promise.withResolvers<Answer>();
+    const bytesMax = engine.fileBytesMax ?? defaultLimits.fileBytesMax;
+    const offer = await engine.transfers.offer(user, path, bytesMax, (order) => engine.waitFor(order, hear));
+    const answer = await this.#sender.settled(Promise.resolve(offer.order), heard).finally(() => offer.done());
+    if (answer?.kind === 'failed') throw new SecureChatError(answer.code);
+    return { id: offer.id };
+  }
+}
