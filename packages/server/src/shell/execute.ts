@@ -86,6 +86,7 @@ async function execute<K extends RequestKind, Facts, Outcome>(
   call: Call<K>,
 ): Promise<Reply> {
   const { store, bus } = call.server;
+  let wrote = false;
   for (let tries = 0; tries < TRIES_MAX; tries += 1) {
     const facts = await row.load(call);
     const decision = row.decide(call, facts);
@@ -93,14 +94,37 @@ async function execute<K extends RequestKind, Facts, Outcome>(
     if (decision.writes.length > 0 || decision.devices !== undefined) {
       const { ok, rows } = await store.put(decision.writes, decision.devices);
       if (!ok) continue;
+      wrote = true;
       for (const appended of rows) bus.publish(appended);
     }
-    const applied = await row.apply(call, decision.answer, facts);
+    const applied = await applyOnce(row, call, decision.answer, facts, wrote);
     const reply: Reply = 'kind' in applied ? applied : { kind: 'answer', body: applied };
     if (reply.kind === 'close' || decision.effects.length === 0) return reply;
     return { ...reply, effects: decision.effects };
   }
   return failure(new SecureChatError('VERSION_CONFLICT'));
+}
+
+/**
+ * Nobody knows whether a request was done, or it was and the rest failed. A failure would say that it was not, and a
+ * client that believes it throws away its new keys; a connection that ends makes it look.
+ */
+export class UnknownOutcome extends Error {
+  override readonly name = 'UnknownOutcome';
+}
+
+async function applyOnce<K extends RequestKind, Facts, Outcome>(
+  row: Operation<K, Facts, Outcome>,
+  call: Call<K>,
+  outcome: Outcome,
+  facts: Facts,
+  wrote: boolean,
+): Promise<Reply | ResponseBody> {
+  try {
+    return await row.apply(call, outcome, facts);
+  } catch (cause) {
+    throw wrote ? new UnknownOutcome('written, and then this', { cause }) : cause;
+  }
 }
 
 export function failure(error: SecureChatError): Reply {

@@ -2,8 +2,9 @@
 import type { Frame } from '@securechat/wire';
 import { control, decodeMessage, SecureChatError } from '@securechat/wire';
 import { operations } from '../operations.ts';
+import { StoreError } from '../stores/port.ts';
 import type { Call, Caller, Reply, RequestBody, RequestKind, RequestValue, Runnable } from './execute.ts';
-import { failure, refusalOf } from './execute.ts';
+import { failure, refusalOf, UnknownOutcome } from './execute.ts';
 import { allows } from './link-state.ts';
 import type { ServerParts } from './parts.ts';
 
@@ -33,6 +34,10 @@ export async function serveRequest(frame: Frame, asking: Asking): Promise<Served
     server.log.debug('request', { request: what, ms: Math.round(server.clock.monotonicMs() - startedMs) });
     return { reply, malformed: false };
   } catch (error) {
+    if (error instanceof UnknownOutcome || (error instanceof StoreError && error.outcome === 'unknown')) {
+      server.log.error('outcome of a request unknown', { request: what, cause: error });
+      return { reply: { kind: 'close' }, malformed: false };
+    }
     const refusal = refusalOf(error, server, what);
     return { reply: failure(refusal), malformed: refusal.code === 'MALFORMED' };
   }

@@ -1,9 +1,13 @@
-/** Goal: a refusal means "not stored". Where nobody knows, the connection ends and the device sends the same again. */
+/** Goal: a refusal or failure means "not done". Where nobody knows, the connection ends, and the client looks or sends again. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { AccountId, DeviceId, GroupId } from '@securechat/wire';
-import { defaultLimits, encodeSubmit } from '@securechat/wire';
+import { control, defaultLimits, encodeSubmit } from '@securechat/wire';
+import { accept } from '../../src/core/decision.ts';
+import type { Call } from '../../src/shell/execute.ts';
+import { operation, UnknownOutcome } from '../../src/shell/execute.ts';
 import type { ServerParts } from '../../src/shell/parts.ts';
+import { serveRequest } from '../../src/shell/serve.ts';
 import { Submits } from '../../src/shell/submits.ts';
 import type { SubmitResult } from '../../src/stores/port.ts';
 import { StoreError } from '../../src/stores/port.ts';
@@ -81,3 +85,40 @@ const cases: readonly [string, (SubmitResult | Error)[], string[]][] = [
 ];
 for (const [name, answers, expected] of cases)
   test(name, async () => assert.deepEqual(await outcomeWith(...answers), expected));
+
+/** How the request of an attached device is answered when the store fails like this. */
+async function replyWith(error: Error): Promise<string> {
+  const server = {
+    clock: { wallMs: () => 0, monotonicMs: () => 0 },
+    log: { debug() {}, info() {}, warn() {}, error() {} },
+    store: { blocks: () => Promise.reject(error) },
+  } as unknown as ServerParts;
+  const state = { kind: 'attached', account: 'a', device: 'd', generation: 1, resumption: '' };
+  const request = control.Request.encode({ body: { $case: 'listBlocks', value: {} } }).finish();
+  const { reply } = await serveRequest(
+    { kind: 'request', request: 1, body: request },
+    { server, caller: { state } as unknown as Call<'block'>['caller'], spend: () => undefined },
+  );
+  return reply.kind === 'close' ? 'close' : reply.body.$case;
+}
+
+test('a request that certainly was not done gets a failure; one of which nobody knows ends the connection', async () => {
+  assert.equal(await replyWith(new StoreError('full', { retry: 'same', outcome: 'none' })), 'failure');
+  assert.equal(await replyWith(unknown), 'close');
+});
+
+test('what fails after the write is no failure of the request', async () => {
+  const run = (writes: boolean) =>
+    operation<'block', null, null>({
+      when: 'attached',
+      cost: 1,
+      load: () => null,
+      decide: () =>
+        accept(null, writes ? [{ space: 'account', key: 'k', ifVersion: 0, value: new Uint8Array(1) }] : []),
+      apply: () => Promise.reject(new RangeError('after all')),
+    }).run({
+      server: { store: { put: async () => ({ ok: true, rows: [] }) }, bus: {} },
+    } as unknown as Call<'block'>);
+  await assert.rejects(run(true), UnknownOutcome);
+  await assert.rejects(run(false), RangeError);
+});
