@@ -9,7 +9,7 @@ import { accept, refuse } from '../core/decision.ts';
 import { encodeRecord } from '../core/records.ts';
 import type { Call, Reply } from '../shell/execute.ts';
 import { operation } from '../shell/execute.ts';
-import type { ResumedDevice } from '../shell/handshake.ts';
+import type { ResumedDevice } from '../shell/take-resumption.ts';
 import type { ServerParts } from '../shell/parts.ts';
 import { readRecord } from '../shell/records.ts';
 import { wrapSecret } from '../shell/wrapped-secret.ts';

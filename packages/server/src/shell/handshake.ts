@@ -9,17 +9,10 @@ import {
   readResumeHandle,
   refuseResume,
 } from '@securechat/session';
-import type { AccountId, DeviceId } from '@securechat/wire';
 import { toBase64url } from '@securechat/wire';
-import { resumptionHolds } from '../core/attach.ts';
 import type { ServerParts } from './parts.ts';
-import { readRecord } from './records.ts';
-import { unwrapSecret } from './wrapped-secret.ts';
-
-export interface ResumedDevice {
-  readonly account: AccountId;
-  readonly device: DeviceId;
-}
+import type { ResumedDevice, TakenResumption } from './take-resumption.ts';
+import { takeResumption } from './take-resumption.ts';
 
 export type HandshakeStep =
   | {
@@ -32,15 +25,7 @@ export type HandshakeStep =
   | { readonly kind: 'again'; readonly reply: Uint8Array }
   | { readonly kind: 'refused' };
 
-interface TakenResumption extends ResumedDevice {
-  /** 32 bytes, wiped once used. */
-  readonly secret: Uint8Array;
-}
-
 const refused: HandshakeStep = { kind: 'refused' };
-
-/** Written once, at attach. */
-const RESUMPTION_VERSION = 1;
 
 export class Handshake {
   readonly #server: ServerParts;
@@ -68,7 +53,7 @@ export class Handshake {
     if (handle === undefined) return this.#flight(frame);
     if (this.#resumeTried) return refused;
     this.#resumeTried = true;
-    const resumption = await this.#takeResumption(toBase64url(handle));
+    const resumption = await takeResumption(this.#server, toBase64url(handle));
     return resumption === undefined ? again() : this.#resume(frame, resumption);
   }
 
@@ -104,24 +89,6 @@ export class Handshake {
     wipe(secret);
     if (result.kind === 'refused') return again();
     return { kind: 'established', reply: result.reply, session: result.session, resumed: { account, device } };
-  }
-
-  /**
-   * Single use: the record is gone, durably, before its secret serves. Read and removed by two calls that share one
-   * commit; of two connections with the same handle one removal fails.
-   */
-  async #takeResumption(key: string): Promise<TakenResumption | undefined> {
-    const { store, clock, keys } = this.#server;
-    const [found, taken] = await Promise.all([
-      readRecord(store, 'resumption', key),
-      store.put([{ space: 'resumption', key, ifVersion: RESUMPTION_VERSION, value: null }]),
-    ]);
-    if (found === undefined || !taken.ok) return undefined;
-    const account = (await readRecord(store, 'account', found.value.account))?.value;
-    if (!resumptionHolds(found.value, account, clock.wallMs())) return undefined;
-    const { account: id, device } = found.value;
-    const secret = unwrapSecret(keys.resumptionKey, found.value.secret, { handle: key, account: id, device });
-    return secret && { account: id, device, secret };
   }
 }
 

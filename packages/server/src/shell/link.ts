@@ -16,7 +16,7 @@ import type { Ticket } from './admission.ts';
 import { Delivery } from './deliveries.ts';
 import type { Caller, Reply, ResponseBody } from './execute.ts';
 import { refusalOf, runEffects } from './execute.ts';
-import type { ResumedDevice } from './handshake.ts';
+import type { ResumedDevice } from './take-resumption.ts';
 import { Handshake } from './handshake.ts';
 import type { LinkHandle } from './links.ts';
 import type { LinkState } from './link-state.ts';

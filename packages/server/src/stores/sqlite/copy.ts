@@ -106,16 +106,21 @@ export function makeServable(path: string): void {
     db = new DatabaseSync(path);
     db.exec('PRAGMA synchronous = FULL; PRAGMA secure_delete = ON');
     migrate(db);
-    db.exec(`BEGIN IMMEDIATE;
-      UPDATE fact SET value = ${RANDOM_HISTORY} WHERE name = 'history';
-      DELETE FROM record WHERE space IN ('resumption', 'challenge', 'invite');
-      UPDATE key_package SET package = NULL;
-      COMMIT;`);
+    forgetFuture(db);
   } catch (error) {
     throw failureOf(error);
   } finally {
     db?.close();
   }
+}
+
+/** Of a copy that is older than the world: what must not happen twice goes. One transaction. */
+export function forgetFuture(db: DatabaseSync): void {
+  db.exec(`BEGIN IMMEDIATE;
+    UPDATE fact SET value = ${RANDOM_HISTORY} WHERE name = 'history';
+    DELETE FROM record WHERE space IN ('resumption', 'challenge', 'invite');
+    UPDATE key_package SET package = NULL;
+    COMMIT;`);
 }
 
 /** Without a log nobody has it open, and it is read without leaving files beside it. */
