@@ -23,7 +23,7 @@ import type { ForwardedEvents } from './shell/engine.ts';
 import { Engine } from './shell/engine.ts';
 import { EventHub } from './shell/event-hub.ts';
 import { Messages } from './shell/messages.ts';
-import { resetIdentity } from './shell/new-identity.ts';
+import { createNewKeys, resetIdentity } from './shell/new-identity.ts';
 import { renewOldKeys } from './shell/online.ts';
 import { reachedLink } from './shell/open-account.ts';
 import type { OpenProfile } from './shell/open-profile.ts';
@@ -235,7 +235,7 @@ class SecureChatClient implements Client {
     const { engine } = this.#account();
     reachedLink(engine);
     this.#options.onProgress?.('keys', undefined);
-    const lost = await resetIdentity(engine, this.#options.rsaBits ?? 3072);
+    const lost = await resetIdentity(engine, (entropy) => createNewKeys(this.#options.rsaBits ?? 3072, entropy));
     if (lost === undefined) await engine.changeOver();
     else if (!(await engine.resetHappened())) throw lost;
     return { fingerprint: (await engine.people.me()).person.account.identity.fingerprint };

@@ -2,23 +2,38 @@
  * `!resetkeys` (docs/protocol/accounts.md): a new identity, a new device, a new list; the old private halves go. The new
  * keys are on disk before the server is asked, so that a lost answer or a power cut loses nothing.
  */
-import { generateRsa, systemEntropy } from '@securechat/crypto';
+import type { Entropy, RsaPrivate } from '@securechat/crypto';
+import { generateRsa } from '@securechat/crypto';
 import { replaceVaultIdentity } from '@securechat/e2ee';
 import { SecureChatError } from '@securechat/wire';
 import type { AccountRecord } from '../core/record-account.ts';
+import type { DeviceKeys } from './device-keys.ts';
 import { certifyAccount, certifyDevice, createDeviceKeys } from './device-keys.ts';
 import type { OpenAccount } from './open-account.ts';
 import { linkOf } from './open-account.ts';
+
+export interface NewKeys {
+  readonly identity: RsaPrivate<'identity'>;
+  readonly keys: DeviceKeys;
+}
+
+export async function createNewKeys(bits: number, entropy: Entropy): Promise<NewKeys> {
+  const [identity, keys] = await Promise.all([generateRsa('identity', bits), createDeviceKeys(bits, entropy)]);
+  return { identity, keys };
+}
 
 /**
  * The server has it when this resolves with nothing; the caller changes over to the ledger's successor. Resolves with the
  * error where the answer was lost (CONNECTION_LOST …): the next attach decides. A refusal (RATE_LIMITED …) rejects, and
  * there is no successor.
  */
-export async function resetIdentity(account: OpenAccount, bits: number): Promise<SecureChatError | undefined> {
-  const { ledger } = account;
+export async function resetIdentity(
+  account: OpenAccount,
+  create: (entropy: Entropy) => Promise<NewKeys>,
+): Promise<SecureChatError | undefined> {
+  const { ledger, entropy } = account;
   const link = linkOf(account);
-  const [identity, keys] = await Promise.all([generateRsa('identity', bits), createDeviceKeys(bits, systemEntropy)]);
+  const { identity, keys } = await create(entropy);
   const record = ledger.account;
   const nowMs = account.nowMs();
   const me = await account.people.me();
@@ -48,7 +63,7 @@ export async function resetIdentity(account: OpenAccount, bits: number): Promise
   if (stored.$case !== 'vault') throw new SecureChatError('MALFORMED');
   const { vault: before, version: vaultVersion } = stored.value;
   const owner = { account: record.account, sequence };
-  const vault = replaceVaultIdentity({ ...owner, vault: before, identity, recoverySealing, entropy: systemEntropy });
+  const vault = replaceVaultIdentity({ ...owner, vault: before, identity, recoverySealing, entropy });
   const next: AccountRecord = {
     ...record,
     stage: 'registered',
