@@ -106,3 +106,38 @@ test('a registration that asks for impossible work, and an invite that is none, 
     await assert.rejects(carol.client.registration(), one('MALFORMED'));
   }),
 );
+
+test('the answer to a registration is lost: the words are shown all the same, and they work', seconds(60), () =>
+  withLiar(async (liar) => {
+    const { stand } = liar;
+    const account = { username: 'dora', password: PASSWORD };
+    liar.lie('registerFinish', (_honest, _request, link) => void link.finish());
+    const dora = await stand.client('dora');
+    const { recoveryWords } = await dora.client.register({ ...account, invite: stand.invite });
+    liar.honest();
+    await dora.client.close();
+    const elsewhere = await stand.client('elsewhere');
+    await assert.rejects(elsewhere.client.login(account), one('RECOVERY_WORDS_REQUIRED'));
+    assert.equal((await elsewhere.client.login({ ...account, recoveryWords })).username, 'dora');
+  }),
+);
+
+test(
+  'the last message of a registration never arrives: nothing is left of it, and it can be repeated',
+  seconds(60),
+  () =>
+    withLiar(async (liar) => {
+      const { stand } = liar;
+      const account = { username: 'emil', password: PASSWORD, invite: stand.invite };
+      liar.lie('registerStart', (_honest, _request, link) => {
+        // What the client sends next meets a closed door.
+        setImmediate(() => link.finish());
+        return undefined;
+      });
+      const emil = await stand.client('emil');
+      await assert.rejects(emil.client.register(account), one('CONNECTION_LOST'));
+      liar.honest();
+      assert.equal(await emil.client.hasProfile('emil'), false);
+      assert.ok((await emil.client.register(account)).recoveryWords);
+    }),
+);

@@ -3,6 +3,7 @@
  * proof of work, keys) happens before the connection that registers; the profile with all keys is on disk before the last
  * message.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { generateRsa, POW_CHALLENGE_BYTES, proofOfWork, systemEntropy, wipe } from '@securechat/crypto';
 import { createVault } from '@securechat/e2ee';
 import type { AccountId, control, Fingerprint } from '@securechat/wire';
@@ -157,30 +158,55 @@ async function register(input: SignUpInput, prepared: Prepared): Promise<SignedU
     finishRegistering(profile.folder);
     remember(at, link.opened, opaqueKey);
     // From here on the account exists: whatever fails now is made up for by the next connection.
-    const opened = await logIn(link, username, password).then(
-      () => ({ link, events }),
-      () => undefined,
-    );
-    if (opened === undefined) link.link.close();
+    const failed = await logIn(link, username, password);
+    if (failed !== undefined) link.link.close();
+    const opened = failed === undefined ? { link, events } : undefined;
     const recoveryWords = recoveryWordsOf(recoveryEntropy);
     return { profile, opened, fingerprint: keys.identity.public.fingerprint, recoveryWords };
   } catch (error) {
     link.link.close();
-    if (profile !== undefined) await abandon(profile, finishing, error);
-    throw error;
+    if (profile === undefined) throw error;
+    const lost = finishing && (!(error instanceof SecureChatError) || lostCodes.has(error.code));
+    const made = lost ? await wasMade(at, username, password) : 'no';
+    if (made === 'no') await discardProfile(profile);
+    // Nobody saw the words, but the keys must not be lost.
+    if (made === 'unknown') await closeProfile(profile);
+    if (made !== 'yes') throw error;
+    finishRegistering(profile.folder);
+    const recoveryWords = recoveryWordsOf(recoveryEntropy);
+    return { profile, opened: undefined, fingerprint: keys.identity.public.fingerprint, recoveryWords };
   }
 }
 
-async function logIn(opened: OpenedLink, username: string, password: string): Promise<void> {
-  const { exportKey } = await opened.link.login(username, password);
-  wipe(exportKey);
+/** Undefined when logged in; otherwise why not. */
+async function logIn({ link }: Pick<OpenedLink, 'link'>, username: string, password: string): Promise<unknown> {
+  try {
+    const { exportKey } = await link.login(username, password);
+    wipe(exportKey);
+    return undefined;
+  } catch (error) {
+    return error;
+  }
 }
 
-/** A refusal means that there is no account; a lost answer may mean that there is one, whose keys must not be lost. */
-async function abandon(profile: OpenProfile, finishing: boolean, error: unknown): Promise<void> {
-  const unknown = !(error instanceof SecureChatError) || lostCodes.has(error.code);
-  if (finishing && unknown) await closeProfile(profile);
-  else await discardProfile(profile);
+/** Pauses before each look whether an account came to be. */
+const LOOKS_MS = [0, 1000, 2000, 4000, 8000];
+
+/** The last answer of a registration was lost. A refusal would have meant that there is no account; this looks. */
+async function wasMade(at: ServerAt, username: string, password: string): Promise<'yes' | 'no' | 'unknown'> {
+  for (const pauseMs of LOOKS_MS) {
+    await delay(pauseMs);
+    try {
+      const { link } = await openPinned(at, new ForwardedEvents());
+      const error = await logIn({ link }, username, password);
+      link.close();
+      if (error === undefined) return 'yes';
+      if (error instanceof SecureChatError && error.code === 'AUTH_FAILED') return 'no';
+    } catch {
+      // Not there yet.
+    }
+  }
+  return 'unknown';
 }
 
 const lostCodes: ReadonlySet<string> = new Set(['CONNECTION_LOST', 'TIMEOUT', 'SHUTTING_DOWN', 'UNREACHABLE']);
