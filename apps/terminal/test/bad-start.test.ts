@@ -2,7 +2,7 @@
 // was: what is put right works again. Method: the real command against real files, real ports, real certificates.
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, copyFileSync, cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, copyFileSync, cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
@@ -262,7 +262,7 @@ test('certificate and key: of different pairs, garbage, or open to everybody; th
   await startsWith([...tls(cert, key), '--listen', '0.0.0.0:0', '--listen-tcp', '0.0.0.0:0']);
 });
 
-test('admin: nobody of that name, and numbers out of range', () => {
+test('admin: nobody of that name, numbers out of range, and a folder without a server, which stays as it is', () => {
   const admin = (...args: string[]): Run => {
     const env = { PATH: process.env['PATH'] ?? '', HOME: folder.path };
     const done = spawnSync(process.execPath, [command, 'admin', ...args], { env, encoding: 'utf8', timeout: 20_000 });
@@ -270,4 +270,6 @@ test('admin: nobody of that name, and numbers out of range', () => {
   };
   refused(admin('disable', 'nobody-here', '--data', running.data), 1, /No such user/);
   refused(admin('invite', '--uses', '0', '--data', running.data), 2, /uses/);
+  refused(admin('users', '--data', at('typo')), 2, /There is no server in the data folder .*typo.* --data/);
+  assert.equal(existsSync(at('typo')), false);
 });

@@ -4,6 +4,7 @@
  *
  *     request := JSON {command, …} "\n"        answer := JSON {result} | {code, text} "\n"
  */
+import { existsSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { sha256, systemEntropy } from '@securechat/crypto';
@@ -15,11 +16,13 @@ import { decodeRecord, encodeRecord } from './core/records.ts';
 import { dataFiles, prepareDataFolder } from './data-folder.ts';
 import { openStore } from './open-store.ts';
 import { accountNamed, readRecord } from './shell/records.ts';
+import { StartError } from './start-error.ts';
 import type { Store } from './stores/port.ts';
+import { DATABASE_FILE } from './stores/sqlite/index.ts';
 
 export interface AdminInvite {
   readonly code: string;
-  /** `securechat:` address, fingerprint and code; empty when the server never ran. */
+  /** `securechat:` address, fingerprint and code; empty when the server never listened. */
   readonly link: string;
   readonly expiresMs: number;
   readonly uses: number;
@@ -140,6 +143,9 @@ async function setDisabled(name: string, disabled: boolean, { store, onDisabled 
 }
 
 async function ask(data: string, request: AdminRequest): Promise<unknown> {
+  // A mistyped path must not become a server without users.
+  if (!existsSync(join(data, DATABASE_FILE)))
+    throw new StartError(2, `There is no server in the data folder ${data}. Name its folder with --data.`);
   prepareDataFolder(data);
   const answer = await askRunning(join(data, dataFiles.adminSocket), request);
   if (answer instanceof SecureChatError) throw answer;

@@ -74,7 +74,7 @@ export const codes = {
   SERVER_KEY_CHANGED: {
     number: 14,
     text: 'The server shows another key than the one pinned here. Nothing was sent.',
-    hint: 'Ask the operator for the fingerprint; if the change is real, remove the pin by hand.',
+    hint: 'Ask the operator for the fingerprint; if the change is real, remove this address from servers.json in the folder of the profile.',
     retry: 'never',
   },
   SERVER_KEY_UNCONFIRMED: {
