@@ -3,7 +3,7 @@
  * runs to the end whatever fails, and closes with one table in the form of Node's own.
  */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join, relative } from 'node:path';
 import { readsVectors } from './bans.ts';
@@ -20,6 +20,8 @@ interface Step {
 const root = join(import.meta.dirname, '..');
 const bin = join(root, 'node_modules/.bin');
 const scratch = mkdtempSync(join(tmpdir(), 'securechat-test-'));
+/** Some hundred processes of the same program: each compiles only what none before it has. */
+const compileCache = join(root, 'node_modules/.cache/compile');
 const unitOnly = process.argv.includes('--unit');
 
 const rules: readonly Step[] = [
@@ -30,10 +32,20 @@ const rules: readonly Step[] = [
   { name: 'format', command: ['prettier', '--check', '--log-level=warn', '.'] },
 ];
 
-/** Fast and without processes of their own: all in one process. */
-const unitTests = ['--test-isolation=none', 'packages/*/test/**/*.test.ts', 'tools/test/**/*.test.ts'];
+/** Fast: in two processes side by side, the server's and all others, which take about as long. */
+const unitTests = globSync(['packages/*/test/**/*.test.ts', 'tools/test/**/*.test.ts'], { cwd: root })
+  .filter((path) => !path.includes('/long/'))
+  .sort();
+const unitHalves = Object.entries(
+  Object.groupBy(unitTests, (path) =>
+    path.startsWith('packages/server/') ? 'unit tests of the server' : 'unit tests',
+  ),
+);
+/** Thousands of seeds, scripts and damaged inputs: a process per file, two at a time. */
+const longTests = ['packages/*/test/long/**/*.test.ts'];
 /** Real servers, clients and terminals: a process per file, two at a time. */
-const integrationTests = ['--test-concurrency=2', '--test-timeout=180000', 'apps/*/test/**/*.test.ts'];
+const integrationTests = ['apps/*/test/**/*.test.ts'];
+const perFile = ['--test-concurrency=2', '--test-timeout=240000'];
 
 /** A test that leaves something open would keep its process alive for ever. */
 const RUN_MS_MAX = 10 * 60_000;
@@ -42,9 +54,12 @@ const started = performance.now();
 const totals = new Map<string, number>(tallyRows.map((row) => [row, 0]));
 const files: Tally['files'] = {};
 
-if (!unitOnly) for (const step of rules) await runRule(step);
-await runTests('unit tests', unitTests);
-if (!unitOnly) await runTests('integration tests', integrationTests);
+if (!unitOnly) await Promise.all(rules.map(runRule));
+await Promise.all(
+  unitHalves.map(([name, files]) => runTests(name, ['--test-isolation=none', ...files], { collect: true })),
+);
+if (!unitOnly) await runTests('long tests', [...perFile, ...longTests], { collect: false });
+if (!unitOnly) await runTests('integration tests', [...perFile, ...integrationTests], { collect: false });
 if (process.env['SECURECHAT_VECTORS'] !== undefined)
   settle('third-party vectors ran', 0, vectorFaults(vectorFiles(), files));
 rmSync(scratch, { recursive: true });
@@ -56,10 +71,16 @@ async function runRule({ name, command }: Step): Promise<void> {
   settle(name, performance.now() - from, code === 0 ? [] : [output]);
 }
 
-async function runTests(name: string, options: readonly string[]): Promise<void> {
+/** What runs beside something else is collected, and shown when it has ended. */
+async function runTests(
+  name: string,
+  options: readonly string[],
+  { collect }: { readonly collect: boolean },
+): Promise<void> {
   const path = join(scratch, `${name}.json`);
   const reporter = `--test-reporter=${join(import.meta.dirname, 'reporter.ts')}`;
-  const { code } = await run(['node', '--test', reporter, ...options], { collect: false, tally: path });
+  const { code, output } = await run(['node', '--test', reporter, ...options], { collect, tally: path });
+  process.stdout.write(output);
   const tally = readTally(path);
   for (const row of tallyRows) add(row, tally?.rows[row] ?? 0);
   Object.assign(files, tally?.files);
@@ -105,7 +126,7 @@ function vectorFiles(): string[] {
 }
 
 interface RunOptions {
-  /** Kept for a fault report instead of shown. */
+  /** Kept instead of shown. */
   readonly collect: boolean;
   readonly tally?: string;
 }
@@ -117,6 +138,7 @@ function run(command: readonly string[], options: RunOptions): Promise<{ code: n
     stdio: options.collect ? ['ignore', 'pipe', 'pipe'] : ['ignore', 'inherit', 'inherit'],
     env: {
       ...process.env,
+      NODE_COMPILE_CACHE: compileCache,
       PATH: `${bin}${delimiter}${process.env['PATH']}`,
       ...(options.tally === undefined ? {} : { SECURECHAT_TEST_TALLY: options.tally }),
     },

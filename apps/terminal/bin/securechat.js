@@ -32,7 +32,8 @@ else handOver();
 function run() {
   dieWithLauncher();
   endWithNpm();
-  const cache = cacheDirectory();
+  // Node has taken its own variable for it already, the worker threads as well.
+  const cache = process.env.NODE_COMPILE_CACHE ? undefined : cacheDirectory();
   if (cache !== undefined) {
     module.enableCompileCache(cache);
     process.env.NODE_COMPILE_CACHE = cache; // for the worker threads

@@ -18,7 +18,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { DatabaseSync } from 'node:sqlite';
-import { command, makeFolder, startServer } from './processes.ts';
+import { command, makeFolder, startServer, surroundings } from './processes.ts';
 import type { RunningServer } from './processes.ts';
 
 const folder = makeFolder('start');
@@ -57,7 +57,7 @@ function run(flags: readonly string[], { env = {}, uid }: { env?: Record<string,
   });
   const done = spawnSync(process.execPath, [command, 'server', '--json', ...anywhere, ...flags], {
     env: {
-      PATH: process.env['PATH'] ?? '',
+      ...surroundings,
       HOME: folder.path,
       SECURECHAT_HOME: at('unused'),
       SECURECHAT_RSA_BITS: '2048',

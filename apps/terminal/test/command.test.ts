@@ -9,13 +9,13 @@ import { after, test } from 'node:test';
 import { rememberServer } from '../src/last-server.ts';
 import { placesOf } from '../src/places.ts';
 import { readSettings } from '../src/settings.ts';
+import { command, surroundings } from './processes.ts';
 
-const command = join(import.meta.dirname, '../bin/securechat.js');
 const home = mkdtempSync(join(tmpdir(), 'securechat-command-'));
 after(() => rmSync(home, { recursive: true }));
 
 function run(args: readonly string[], options: { input?: string; env?: Record<string, string> } = {}) {
-  const env = { PATH: process.env['PATH'] ?? '', HOME: home, SECURECHAT_HOME: join(home, 'own'), ...options.env };
+  const env = { ...surroundings, HOME: home, SECURECHAT_HOME: join(home, 'own'), ...options.env };
   const done = spawnSync(process.execPath, [command, ...args], { env, input: options.input ?? '', encoding: 'utf8' });
   return { out: done.stdout, err: done.stderr, code: done.status };
 }

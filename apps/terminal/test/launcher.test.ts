@@ -186,7 +186,12 @@ test('without a packaged Node, one sentence and exit code 2', withoutOldNode, as
 test('compiled code is kept in a folder of the user alone, and not in one that others may write', async () => {
   const home = join(folder, 'cache-home');
   const environment = { ...process.env, SECURECHAT_HOME: home, TMPDIR: join(folder, 'no-such-folder', 'x') };
-  const run = (): Promise<unknown> => finish(start(process.execPath, ['code', '0'], { env: environment }));
+  const run = (directory = ''): Promise<unknown> =>
+    finish(start(process.execPath, ['code', '0'], { env: { ...environment, NODE_COMPILE_CACHE: directory } }));
+  await run(join(folder, 'named'));
+  assert.ok(readdirSync(join(folder, 'named')).length > 0, "Node's own variable names another place");
+  assert.ok(!existsSync(join(home, 'cache')));
+
   await run();
   assert.ok(readdirSync(join(home, 'cache')).length > 0, 'written in the first run');
 

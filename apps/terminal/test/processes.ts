@@ -10,6 +10,11 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export const command = join(import.meta.dirname, '../bin/securechat.js');
+/** What a process needs of this one's environment: where programs are, and where code compiled before lies. */
+export const surroundings: Readonly<Record<string, string>> = {
+  PATH: process.env['PATH'] ?? '',
+  NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] ?? '',
+};
 /** Two cores may be shared with everything else that is tested. */
 const PATIENCE_MS = 30_000;
 
@@ -51,7 +56,7 @@ export interface Start {
 export function start(folder: Folder, args: readonly string[], { home, env = {} }: Start): Started {
   const child = spawn(process.execPath, [command, ...args], {
     env: {
-      PATH: process.env['PATH'] ?? '',
+      ...surroundings,
       HOME: folder.path,
       SECURECHAT_HOME: join(folder.path, home),
       SECURECHAT_RSA_BITS: '2048',

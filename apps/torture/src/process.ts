@@ -27,7 +27,14 @@ export function start(args: readonly string[], { home, under = [], env = {} }: S
   // A group of its own: a tracer that is killed leaves its child behind otherwise.
   const child = spawn(program, rest, {
     detached: true,
-    env: { PATH: process.env['PATH'], HOME: home, SECURECHAT_HOME: home, SECURECHAT_RSA_BITS: '2048', ...env },
+    env: {
+      PATH: process.env['PATH'],
+      NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'],
+      HOME: home,
+      SECURECHAT_HOME: home,
+      SECURECHAT_RSA_BITS: '2048',
+      ...env,
+    },
   });
   let errors = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (errors = (errors + text).slice(-4000)));

@@ -678,7 +678,7 @@ export function holdsContract(name: string, open: OpenDriver): void {
         run += 1;
         await playBoth(at, `${run}`, steps);
       }),
-      { numRuns: Number(process.env['SECURECHAT_RUNS'] ?? 25), endOnFailure: true },
+      { includeErrorInReport: true, numRuns: Number(process.env['SECURECHAT_RUNS'] ?? 25), endOnFailure: true },
     );
   });
 }
@@ -809,8 +809,8 @@ async function playBoth(at: Place, run: string, steps: readonly Step[]): Promise
       }),
     );
     if (result.kind === 'refused' && result.code === 'DEVICES_CHANGED') await found(role, peer, { pick: 1, flag });
-    // The client tries again from the refused number on.
-    if (result.kind === 'refused') place.chain -= 1;
+    // The client tries again from the refused number on; numbers are never below zero.
+    if (result.kind === 'refused') place.chain = Math.max(0, place.chain - 1);
   };
 
   for (const [step, who, distance, pick, flag] of steps) {
