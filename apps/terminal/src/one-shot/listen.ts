@@ -11,7 +11,8 @@ export const LISTEN_VERSION = 1;
 
 /**
  * `securechat listen`: prints what arrives, beginning with what was unread, until the client is closed (exit code 0) or
- * logged out from elsewhere (5). What was printed counts as read, so that the next `listen` goes on behind it.
+ * logged out from elsewhere (5). What somebody took from standard output counts as read, so that the next `listen` goes on
+ * behind it.
  */
 export async function listen(
   client: Pick<Client, 'history' | 'markRead'>,
@@ -24,9 +25,9 @@ export async function listen(
     if (event.kind === 'message' && event.message.own) return;
     if (json) {
       const { method, params } = notificationOf(event);
-      output.write(jsonLine({ v: LISTEN_VERSION, event: method, ...params }));
+      await output.write(jsonLine({ v: LISTEN_VERSION, event: method, ...params }));
     } else {
-      for (const line of plainLines(event)) output.write(line);
+      for (const line of plainLines(event)) await output.write(line);
       const warning = warningOf(event);
       if (warning !== undefined) output.complain(warning);
     }

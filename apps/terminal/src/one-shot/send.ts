@@ -14,7 +14,8 @@ export interface SendOnce {
 }
 
 export interface Output {
-  readonly write: (line: string) => void;
+  /** Resolves when the line has left this process. Never, when nobody reads any more: the program ends then. */
+  readonly write: (line: string) => Promise<void>;
   readonly complain: (line: string) => void;
 }
 
@@ -29,7 +30,8 @@ export async function sendOnce(
   const { id, state, recipient } = await client.send(to, text, options);
   const settled = state === 'queued' && timeoutMs !== undefined ? await leftTheQueue(events, id, timeoutMs) : { state };
   await events.return?.();
-  if (json) output.write(jsonLine({ v: 1, id, state: settled.state, ...(settled.code && { code: settled.code }) }));
+  if (json)
+    await output.write(jsonLine({ v: 1, id, state: settled.state, ...(settled.code && { code: settled.code }) }));
   if (settled.state === 'failed') {
     output.complain(sentenceOfCode(settled.code ?? 'INTERNAL'));
     return exitCodeOf(settled.code ?? 'INTERNAL');

@@ -15,7 +15,8 @@ import type { Output } from './send.ts';
 const TEXT_BYTES_MAX = 64 * 1024;
 
 const output: Output = {
-  write: (line) => void process.stdout.write(`${line}\n`),
+  write: (line) =>
+    new Promise((resolve) => process.stdout.write(`${line}\n`, (error) => (error ? undefined : resolve()))),
   complain: (line) => void process.stderr.write(`${line}\n`),
 };
 
