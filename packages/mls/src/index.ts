@@ -26,6 +26,8 @@ export { createKeyPackage, isLastResort, keyPackageRef } from './group/key-packa
 export { checkKeyPackage, readVerifiedKeyPackage } from './group/check-key-package.ts';
 export { forgetPastEpochs } from './group/merge.ts';
 export { decodePending, encodePending } from './group/pending.ts';
+export type { EncodedBase } from './group/parts.ts';
+export { decodeParts, encodeBase, encodeMessageKeys, sharesBase } from './group/parts.ts';
 export type { Actor, Change, CredentialQuestion, Judgement, Policy, ProposedBy } from './group/policy.ts';
 export type { Proposal, ProposalKind, ReInit } from './group/proposal.ts';
 export type { Received, ReceivedApplication, ReceivedProposal, ReceiveInput } from './group/receive.ts';
@@ -36,7 +38,7 @@ export { encrypt, propose, proposeUpdate } from './group/send.ts';
 export type { StagedCommit } from './group/stage-commit.ts';
 export { mergeCommit } from './group/stage-commit.ts';
 export type { Advanced, Epoch, GroupConfig, GroupState, GroupStatus } from './group/state.ts';
-export { defaultConfig, resumptionSecretOf, secretsOfDropped } from './group/state.ts';
+export { defaultConfig, resumptionSecretOf, secretsOf, secretsOfDropped } from './group/state.ts';
 export type { FoundSuccessorInput, Predecessor } from './group/successor.ts';
 export { foundBranch, foundReinitialised } from './group/successor.ts';
 export type { GroupContext } from './schedule/group-context.ts';

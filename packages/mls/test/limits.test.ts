@@ -5,6 +5,7 @@ import { EMPTY } from '../src/codec/bytes.ts';
 import { Reader, decode } from '../src/codec/reader.ts';
 import { Writer } from '../src/codec/writer.ts';
 import { readCommit } from '../src/group/commit-structure.ts';
+import { exportFrom } from '../src/group/export.ts';
 import { propose } from '../src/group/send.ts';
 import type { CachedProposal } from '../src/group/state.ts';
 import { advance, ratchetOf, seek } from '../src/schedule/ratchet.ts';
@@ -14,6 +15,7 @@ import { LEAVES_MAX, nodeCount } from '../src/tree/tree-math.ts';
 import { readUpdatePath } from '../src/tree/update-path.ts';
 import { Client, groupOf, refuses, suite1 as suite } from './client.ts';
 import { seeded } from './entropy.ts';
+import { toHex } from './vectors.ts';
 
 const entropy = seeded('limits');
 
@@ -91,6 +93,17 @@ test('an epoch keeps 1,024 proposals', () => {
   alice.state = { ...alice.state, proposals: full(1024) };
   refuses(() => propose(alice.state, { identity, entropy, proposal }), 'limit');
   refuses(() => alice.receive(bytes), 'limit');
+});
+
+test('an exported secret has 255 hashes at most', () => {
+  const [alice] = groupOf(['alice', 'bob'], entropy);
+  assert.ok(alice);
+  const exported = (length: number) => exportFrom(alice.state, { label: 'a', context: EMPTY, length });
+  const longest = exported(255 * 32);
+  assert.equal(longest.length, 8160);
+  // Each block is derived from the one before: none comes again.
+  assert.equal(new Set(Array.from({ length: 255 }, (_, i) => toHex(longest.slice(i * 32, i * 32 + 32)))).size, 255);
+  refuses(() => exported(255 * 32 + 1), 'bad-argument');
 });
 
 test('a tree has 65,536 leaves at most', () => {

@@ -51,7 +51,15 @@ export class Writer {
 
   /** `opaque<V>`. */
   vector(bytes: Uint8Array): this {
-    return this.#header(bytes.length).raw(bytes);
+    return this.vectorHeader(bytes.length).raw(bytes);
+  }
+
+  /** The length in front of a vector whose bytes follow in pieces. */
+  vectorHeader(size: number): this {
+    if (size > VECTOR_BYTES_MAX) throw new MlsError('limit', 'vector');
+    const bytes = headerBytes(size);
+    if (bytes === 1) return this.u8(size);
+    return bytes === 2 ? this.u16(0x4000 | size) : this.u32((0x8000_0000 | size) >>> 0);
   }
 
   /** A vector of structures: whatever `write` writes, with its length in front. */
@@ -63,7 +71,7 @@ export class Writer {
     this.#grow(shift);
     this.#bytes.copyWithin(start + shift, start, start + size);
     this.#length = start;
-    this.#header(size);
+    this.vectorHeader(size);
     this.#length = start + shift + size;
     return this;
   }
@@ -85,18 +93,16 @@ export class Writer {
     return this.#bytes.slice(0, this.#length);
   }
 
+  /** As `done` without the copy: for what is hashed, signed or sealed at once, and by a writer that is then dropped. */
+  view(): Uint8Array {
+    return this.#length === this.#bytes.length ? this.#bytes : this.#bytes.subarray(0, this.#length);
+  }
+
   /** As `done`, and nothing secret stays in the buffer. */
   doneSecret(): Uint8Array {
     const bytes = this.done();
     this.#bytes.fill(0);
     return bytes;
-  }
-
-  #header(size: number): this {
-    if (size > VECTOR_BYTES_MAX) throw new MlsError('limit', 'vector');
-    const bytes = headerBytes(size);
-    if (bytes === 1) return this.u8(size);
-    return bytes === 2 ? this.u16(0x4000 | size) : this.u32((0x8000_0000 | size) >>> 0);
   }
 
   #grow(by: number): number {
@@ -111,6 +117,11 @@ export class Writer {
     this.#length = length;
     return at;
   }
+}
+
+/** Of `opaque<V>`, with its header. */
+export function vectorBytes({ length }: Uint8Array): number {
+  return headerBytes(length) + length;
 }
 
 function headerBytes(size: number): 1 | 2 | 4 {

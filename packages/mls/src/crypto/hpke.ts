@@ -3,6 +3,7 @@ import { EMPTY, concat, utf8, wipeAll } from '../codec/bytes.ts';
 import { encode } from '../codec/writer.ts';
 import type { Kdf } from './hkdf.ts';
 import { hashBytes } from './hkdf.ts';
+import type { HpkeLabel } from './hpke-labels.ts';
 import { labeledExpand, labeledExtract } from './hpke-labels.ts';
 import type { Kem } from './kem.ts';
 import type { AeadName, Entropy, HashName, KeyPair } from './provider.ts';
@@ -97,7 +98,7 @@ function messageKey(
 ): { readonly key: Uint8Array; readonly nonce: Uint8Array } {
   const { suiteId, aead } = hpke;
   const { prk, scheduleContext } = schedule(hpke, shared, info);
-  const expandTo = (label: string, length: number): Uint8Array =>
+  const expandTo = (label: HpkeLabel, length: number): Uint8Array =>
     labeledExpand(hpke, { suiteId, prk, label, info: scheduleContext, length });
   const key = expandTo('key', aeadKeyBytes[aead]);
   const nonce = expandTo('base_nonce', AEAD_NONCE_BYTES);

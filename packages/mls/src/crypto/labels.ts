@@ -1,6 +1,6 @@
 /** Labelled cryptography of MLS: signatures (§5.1.2), encryption (§5.1.3), references (§5.2), derivation (§8). */
 import { EMPTY, utf8 } from '../codec/bytes.ts';
-import { Writer } from '../codec/writer.ts';
+import { Writer, vectorBytes } from '../codec/writer.ts';
 import { MlsError } from '../errors.ts';
 import { expand } from './hkdf.ts';
 import type { Sealed } from './hpke.ts';
@@ -9,18 +9,23 @@ import type { Entropy, KeyPair } from './provider.ts';
 import type { Suite } from './suite.ts';
 
 /** `label<V> ‖ content<V>` with "MLS 1.0 " before the label: SignContent, EncryptContext. */
-function labelled(label: string, content: Uint8Array): Uint8Array {
-  return new Writer(content.length + 64)
-    .vector(utf8(`MLS 1.0 ${label}`))
-    .vector(content)
-    .done();
+function labelled(label: string, content: Content): Uint8Array {
+  const start = labelVectorOf(label);
+  if (content instanceof Uint8Array) return new Writer(content.length + 64).raw(start).vector(content).view();
+  const length = content.reduce((sum, part) => sum + part.length, 0);
+  const writer = new Writer(length + 64).raw(start).vectorHeader(length);
+  for (const part of content) writer.raw(part);
+  return writer.view();
 }
+
+/** In one piece, or in several to be read one after the other. */
+type Content = Uint8Array | readonly Uint8Array[];
 
 interface SignInput {
   /** Ed25519 seed, 32 bytes. */
   readonly privateKey: Uint8Array;
   readonly label: string;
-  readonly content: Uint8Array;
+  readonly content: Content;
 }
 
 export function signWithLabel(suite: Suite, { privateKey, label, content }: SignInput): Uint8Array {
@@ -30,7 +35,7 @@ export function signWithLabel(suite: Suite, { privateKey, label, content }: Sign
 interface VerifyInput {
   readonly publicKey: Uint8Array;
   readonly label: string;
-  readonly content: Uint8Array;
+  readonly content: Content;
   readonly signature: Uint8Array;
 }
 
@@ -71,7 +76,7 @@ export function decryptWithLabel(suite: Suite, { pair, label, context, output, c
 
 /** RefHash. */
 export function refHash(suite: Suite, label: string, value: Uint8Array): Uint8Array {
-  return suite.provider.hash(suite.hash, new Writer(value.length + 64).vector(utf8(label)).vector(value).done());
+  return suite.provider.hash(suite.hash, new Writer(value.length + 64).vector(utf8(label)).vector(value).view());
 }
 
 interface ExpandInput {
@@ -81,25 +86,13 @@ interface ExpandInput {
   readonly length: number;
 }
 
-/** The most frequent operation of all, so its input is laid out by hand: `length u16 | label<V> | context<V>`. */
+/** The most frequent operation of all: `length u16 | label<V> | context<V>`, and the number of the block. */
 export function expandWithLabel(suite: Suite, { secret, label, context, length }: ExpandInput): Uint8Array {
-  const labelVector = labelVectorOf(label);
-  const contextVector =
-    context.length < SHORT_VECTOR_BYTES ? undefined : new Writer(context.length + 4).vector(context).done();
-  const info = new Uint8Array(2 + labelVector.length + (contextVector?.length ?? context.length + 1));
-  info[0] = length >>> 8;
-  info[1] = length;
-  info.set(labelVector, 2);
-  const at = 2 + labelVector.length;
-  if (contextVector === undefined) {
-    info[at] = context.length;
-    info.set(context, at + 1);
-  } else info.set(contextVector, at);
-  return expand(suite, { prk: secret, info, length });
+  const start = labelVectorOf(label);
+  const writer = new Writer(2 + start.length + vectorBytes(context) + 1);
+  const firstBlock = writer.u16(length).raw(start).vector(context).u8(1).view();
+  return expand(suite, { prk: secret, firstBlock, length });
 }
-
-/** Below this, the length of a vector is one byte. */
-const SHORT_VECTOR_BYTES = 64;
 
 export function deriveSecret(suite: Suite, secret: Uint8Array, label: string): Uint8Array {
   return expandWithLabel(suite, { secret, label, context: EMPTY, length: suite.hashBytes });
@@ -114,7 +107,7 @@ interface TreeSecretInput {
 
 /** §9.1. */
 export function deriveTreeSecret(suite: Suite, { secret, label, generation, length }: TreeSecretInput): Uint8Array {
-  const context = new Writer(4).u32(generation).done();
+  const context = Uint8Array.of(generation >>> 24, generation >>> 16, generation >>> 8, generation);
   return expandWithLabel(suite, { secret, label, context, length });
 }
 

@@ -9,6 +9,7 @@ import { hmac } from '@noble/hashes/hmac.js';
 import { sha256, sha512 } from '@noble/hashes/sha2.js';
 import { sha3_256, shake256 } from '@noble/hashes/sha3.js';
 import { ml_kem768 } from '@noble/post-quantum/ml-kem.js';
+import { concat, equalPublic } from '../codec/bytes.ts';
 import type { AeadName, CryptoProvider, HashName } from './provider.ts';
 
 const KEY_BYTES = 32;
@@ -32,9 +33,8 @@ export const nobleProvider: CryptoProvider = {
   ed25519: {
     publicOf: (privateKey) => ed25519.getPublicKey(privateKey),
     sign: (privateKey, message) => ed25519.sign(message, privateKey),
-    // Strict, as OpenSSL is: members must judge alike.
     verify: (publicKey, message, signature) =>
-      unlessItThrows(() => ed25519.verify(signature, message, publicKey, { zip215: false })) ?? false,
+      unlessItThrows(() => verifiesStrictly(publicKey, message, signature)) ?? false,
   },
   x25519: {
     publicOf: (privateKey) => x25519.getPublicKey(privateKey),
@@ -68,6 +68,28 @@ export const nobleProvider: CryptoProvider = {
   sha3: (data) => sha3_256(data),
   shake256: (data, length) => shake256(data, { dkLen: length }),
 };
+
+const SIGNATURE_BYTES = 64;
+const { Point } = ed25519;
+
+/**
+ * RFC 8032 §5.1.7 without the cofactor, and no point of small order: what OpenSSL does. Members must judge alike, and
+ * noble's own `verify` takes signatures that a hostile signer can make and OpenSSL refuses.
+ */
+function verifiesStrictly(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
+  if (publicKey.length !== KEY_BYTES || signature.length !== SIGNATURE_BYTES) return false;
+  const share = signature.subarray(0, KEY_BYTES);
+  const response = littleEndian(signature.subarray(KEY_BYTES));
+  if (response >= Point.Fn.ORDER) return false;
+  const key = Point.fromBytes(publicKey);
+  const challenge = littleEndian(sha512(concat(share, publicKey, message))) % Point.Fn.ORDER;
+  const expected = Point.BASE.multiplyUnsafe(response).subtract(key.multiplyUnsafe(challenge));
+  return !key.isSmallOrder() && !expected.isSmallOrder() && equalPublic(expected.toBytes(), share);
+}
+
+function littleEndian(bytes: Uint8Array): bigint {
+  return bytes.reduceRight((number, byte) => (number << 8n) | BigInt(byte), 0n);
+}
 
 /** Noble refuses an all-zero result by an error of its own. */
 function shared(privateKey: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined {

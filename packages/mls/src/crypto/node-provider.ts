@@ -128,8 +128,15 @@ function signingObject(privateKey: Uint8Array): KeyObject {
   return key;
 }
 
+/** PKCS #8 of an ML-KEM-768 seed (RFC 9935 §6), before the seed itself. */
+const mlKemHeader = Buffer.from('3054020100300b060960864801650304040204428040', 'hex');
+
+/** In a PKCS #8 of its own: OpenSSL takes less than half of the time that it takes for a seed alone. */
 function mlKemPrivate(seed: Uint8Array): KeyObject {
-  return createPrivateKey({ key: viewOf(seed), format: 'raw-seed', asymmetricKeyType: 'ml-kem-768' });
+  const der = Buffer.concat([mlKemHeader, seed]);
+  const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
+  der.fill(0);
+  return key;
 }
 
 /** Importing a public key costs a tenth of using it; the cache lives as long as the byte string does. */

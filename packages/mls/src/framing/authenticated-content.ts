@@ -39,13 +39,12 @@ export interface SignedPart {
   readonly context: Uint8Array;
 }
 
-/** FramedContentTBS. */
-export function toBeSigned({ format, content, encodedContent, context }: SignedPart): Uint8Array {
-  const writer = new BytesWriter(encodedContent.length + context.length + 8);
-  writer.u16(PROTOCOL_VERSION).u16(formatNumbers[format]).raw(encodedContent);
+/** FramedContentTBS, in pieces. */
+export function toBeSigned({ format, content, encodedContent, context }: SignedPart): readonly Uint8Array[] {
+  const start = Uint8Array.of(0, PROTOCOL_VERSION, 0, formatNumbers[format]);
   const { kind } = content.sender;
-  if (kind === 'member' || kind === 'new-member-commit') writer.raw(context);
-  return writer.done();
+  const signsContext = kind === 'member' || kind === 'new-member-commit';
+  return signsContext ? [start, encodedContent, context] : [start, encodedContent];
 }
 
 export function signContent(
@@ -95,5 +94,5 @@ export function transcriptInput(
 ): Uint8Array {
   const { format, encodedContent } = message;
   const writer = new BytesWriter(encodedContent.length + 80);
-  return writer.u16(formatNumbers[format]).raw(encodedContent).vector(signature).done();
+  return writer.u16(formatNumbers[format]).raw(encodedContent).vector(signature).view();
 }

@@ -7,7 +7,7 @@
  */
 import type { Reader } from '../codec/reader.ts';
 import type { Writer } from '../codec/writer.ts';
-import { encode } from '../codec/writer.ts';
+import { Writer as BytesWriter } from '../codec/writer.ts';
 import { MlsError } from '../errors.ts';
 import type { Commit } from '../group/commit-structure.ts';
 import { readCommit, writeCommit } from '../group/commit-structure.ts';
@@ -45,13 +45,18 @@ const senderNumbers: Readonly<Record<Sender['kind'], number>> = {
   'new-member-commit': 4,
 };
 
+/** Epoch, sender, type and the lengths of three vectors. */
+const HEAD_BYTES = 8 + 5 + 1 + 3 * 4;
+/** For a handshake to start with. */
+const ROOM_BYTES = 1024;
+
 export function encodeContent(content: FramedContent): Uint8Array {
-  return encode((writer) => {
-    writer.vector(content.groupId).u64(content.epoch);
-    writeSender(writer, content.sender);
-    writer.vector(content.authenticatedData).u8(contentTypeNumbers[content.body.kind]);
-    writeBody(writer, content.body);
-  });
+  const { groupId, epoch, sender, authenticatedData, body } = content;
+  const bodyBytes = body.kind === 'application' ? body.data.length : ROOM_BYTES;
+  const writer = new BytesWriter(groupId.length + authenticatedData.length + bodyBytes + HEAD_BYTES);
+  writeSender(writer.vector(groupId).u64(epoch), sender);
+  writeBody(writer.vector(authenticatedData).u8(contentTypeNumbers[body.kind]), body);
+  return writer.view();
 }
 
 export function readContent(reader: Reader): FramedContent {

@@ -7,7 +7,7 @@
  */
 import { Reader } from '../codec/reader.ts';
 import type { Writer } from '../codec/writer.ts';
-import { Writer as BytesWriter, encode } from '../codec/writer.ts';
+import { Writer as BytesWriter, vectorBytes } from '../codec/writer.ts';
 import type { Entropy } from '../crypto/provider.ts';
 import type { Suite } from '../crypto/suite.ts';
 import { MlsError, demand } from '../errors.ts';
@@ -17,7 +17,7 @@ import { readAuthentication, writeAuthentication } from './authenticated-content
 import type { FramedContent } from './content.ts';
 import { encodeContent, readBody, readContentType, writeBody } from './content.ts';
 import type { PrivateHead, SenderData } from './sender-data.ts';
-import { REUSE_GUARD_BYTES, sealSenderData, writeHead } from './sender-data.ts';
+import { REUSE_GUARD_BYTES, headBytes, sealSenderData, writeHead } from './sender-data.ts';
 
 export interface PrivateMessage extends PrivateHead {
   readonly authenticatedData: Uint8Array;
@@ -39,6 +39,11 @@ export interface ProtectInput {
   readonly entropy: Entropy;
 }
 
+/** A signature, a confirmation tag of 64 bytes at most, and the lengths of three vectors. */
+const AUTHENTICATION_BYTES = 64 + 64 + 3 * 4;
+/** For a handshake to start with. */
+const ROOM_BYTES = 1024;
+
 /** For content of a member. */
 export function protect(suite: Suite, input: ProtectInput): PrivateMessage {
   const { message, key, senderDataSecret: secret, entropy } = input;
@@ -46,22 +51,22 @@ export function protect(suite: Suite, input: ProtectInput): PrivateMessage {
   if (sender.kind !== 'member') throw new MlsError('bad-argument', 'private message of a non-member');
   const head = { groupId, epoch, contentType: body.kind };
   const reuseGuard = entropy(REUSE_GUARD_BYTES);
-  const ciphertext = suite.provider.seal(suite.aead, {
-    key: key.key,
-    nonce: guarded(key.nonce, reuseGuard),
-    aad: contentAad(head, authenticatedData),
-    plaintext: encodePlaintext(message, input.padding),
-  });
+  const plaintext = encodePlaintext(message, input.padding);
+  const nonce = guarded(key.nonce, reuseGuard);
+  const aad = contentAad(head, authenticatedData);
+  const ciphertext = suite.provider.seal(suite.aead, { key: key.key, nonce, aad, plaintext });
+  plaintext.fill(0);
   const data: SenderData = { leaf: sender.leaf, generation: key.generation, reuseGuard };
   const sealedSenderData = sealSenderData(suite, data, { secret, ciphertext, head });
   return { ...head, authenticatedData, sealedSenderData, ciphertext };
 }
 
 function encodePlaintext({ content, auth }: AuthenticatedContent, padding: Padding): Uint8Array {
-  const writer = new BytesWriter(512);
+  const bodyBytes = content.body.kind === 'application' ? content.body.data.length : ROOM_BYTES;
+  const writer = new BytesWriter(bodyBytes + AUTHENTICATION_BYTES);
   writeBody(writer, content.body);
   writeAuthentication(writer, content, auth);
-  const unpadded = writer.doneSecret();
+  const unpadded = writer.view();
   const zeros = padding(unpadded.length);
   demand(Number.isInteger(zeros) && zeros >= 0 && zeros <= PADDING_BYTES_MAX, 'bad-argument', 'padding');
   if (zeros === 0) return unpadded;
@@ -87,27 +92,27 @@ export function unprotect(suite: Suite, { message, senderData, key }: UnprotectI
   const reader = new Reader(plaintext);
   const body = readBody(reader, contentType);
   const auth = readAuthentication(reader, contentType);
-  demand(
-    reader.rest().every((byte) => byte === 0),
-    'bad-padding',
-    '§6.3.1',
-  );
+  demand(isZero(reader.rest()), 'bad-padding', '§6.3.1');
   const sender = { kind: 'member', leaf: senderData.leaf } as const;
   const content: FramedContent = { groupId, epoch, sender, authenticatedData, body };
   return { format: 'private', content, encodedContent: encodeContent(content), auth };
 }
 
 function contentAad(head: PrivateHead, authenticatedData: Uint8Array): Uint8Array {
-  return encode((writer) => {
-    writeHead(writer, head);
-    writer.vector(authenticatedData);
-  });
+  const writer = new BytesWriter(headBytes(head) + vectorBytes(authenticatedData));
+  writeHead(writer, head);
+  return writer.vector(authenticatedData).view();
+}
+
+function isZero(bytes: Uint8Array): boolean {
+  for (let i = 0; i < bytes.length; i++) if (bytes[i] !== 0) return false;
+  return true;
 }
 
 /** §6.3.1: against reuse of a nonce after state was lost. */
 function guarded(nonce: Uint8Array, reuseGuard: Uint8Array): Uint8Array {
   const xored = nonce.slice();
-  reuseGuard.forEach((byte, i) => (xored[i] = (xored[i] ?? 0) ^ byte));
+  for (let i = 0; i < REUSE_GUARD_BYTES; i++) xored[i] = (xored[i] ?? 0) ^ (reuseGuard[i] ?? 0);
   return xored;
 }
 

@@ -28,7 +28,7 @@ export interface MembershipInput {
 
 export function membershipTag(suite: Suite, { message, context, membershipKey }: MembershipInput): Uint8Array {
   const data = encode((writer) => {
-    writer.raw(toBeSigned({ ...message, context }));
+    for (const part of toBeSigned({ ...message, context })) writer.raw(part);
     writeAuthentication(writer, message.content, message.auth);
   });
   return mac(suite, membershipKey, data);

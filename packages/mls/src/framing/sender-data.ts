@@ -4,7 +4,7 @@
  *     SenderData := leaf u32 | generation u32 | reuse guard 4
  */
 import { Reader } from '../codec/reader.ts';
-import { Writer, encode } from '../codec/writer.ts';
+import { Writer, vectorBytes } from '../codec/writer.ts';
 import { AEAD_NONCE_BYTES } from '../crypto/hpke.ts';
 import { expandWithLabel } from '../crypto/labels.ts';
 import type { Suite } from '../crypto/suite.ts';
@@ -30,8 +30,19 @@ export interface PrivateHead {
   readonly contentType: ContentType;
 }
 
+/** Of `writeHead`. */
+export function headBytes({ groupId }: PrivateHead): number {
+  return vectorBytes(groupId) + 8 + 1;
+}
+
 export function writeHead(writer: Writer, { groupId, epoch, contentType }: PrivateHead): void {
   writer.vector(groupId).u64(epoch).u8(contentTypeNumbers[contentType]);
+}
+
+function encodeHead(head: PrivateHead): Uint8Array {
+  const writer = new Writer(headBytes(head));
+  writeHead(writer, head);
+  return writer.view();
 }
 
 interface SenderDataKey {
@@ -56,8 +67,8 @@ export function sealSenderData(
   data: SenderData,
   input: SenderDataKey & { head: PrivateHead },
 ): Uint8Array {
-  const plaintext = new Writer(SENDER_DATA_BYTES).u32(data.leaf).u32(data.generation).raw(data.reuseGuard).done();
-  const aad = encode((writer) => writeHead(writer, input.head));
+  const plaintext = new Writer(SENDER_DATA_BYTES).u32(data.leaf).u32(data.generation).raw(data.reuseGuard).view();
+  const aad = encodeHead(input.head);
   return suite.provider.seal(suite.aead, { ...senderDataKey(suite, input), aad, plaintext });
 }
 
@@ -67,7 +78,7 @@ export function openSenderData(
   sealed: Uint8Array,
   input: SenderDataKey & { head: PrivateHead },
 ): SenderData {
-  const aad = encode((writer) => writeHead(writer, input.head));
+  const aad = encodeHead(input.head);
   const opened = suite.provider.open(suite.aead, { ...senderDataKey(suite, input), aad, ciphertext: sealed });
   if (opened?.length !== SENDER_DATA_BYTES) throw new MlsError('undecryptable', 'sender data');
   const reader = new Reader(opened);

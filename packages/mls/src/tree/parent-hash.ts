@@ -13,7 +13,7 @@ export function parentHash(
 ): Uint8Array {
   const { encryptionKey, parentHash: above } = input.parent;
   const writer = new Writer(encryptionKey.length + 160).vector(encryptionKey).vector(above);
-  return tree.suite.provider.hash(tree.suite.hash, writer.vector(input.siblingHash).done());
+  return tree.suite.provider.hash(tree.suite.hash, writer.vector(input.siblingHash).view());
 }
 
 /**

@@ -119,7 +119,7 @@ export class RatchetTree {
   }
 
   #digest(writer: Writer): Uint8Array {
-    return this.suite.provider.hash(this.suite.hash, writer.done());
+    return this.suite.provider.hash(this.suite.hash, writer.view());
   }
 
   edit(): TreeDraft {
