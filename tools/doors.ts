@@ -8,7 +8,6 @@ import type { Source, Violation } from './source.ts';
 
 /** Doors that are a folder rather than a file, or a few files by their common beginning; with the reason. */
 const wideDoors: Readonly<Record<string, { readonly within: string; readonly reason: string }>> = {
-  'packages/e2ee ts-mls': { within: 'packages/e2ee/src/ts-mls/', reason: 'one engine, several nouns of it' },
   'packages/server node:sqlite': {
     within: 'packages/server/src/stores/sqlite/',
     reason: 'one driver, a file per table',

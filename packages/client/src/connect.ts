@@ -1,6 +1,6 @@
 /** The client: one object from `connect` to `close`, at most one account open in it. */
 import { systemEntropy } from '@securechat/crypto';
-import { tsMlsEngine } from '@securechat/e2ee';
+import { mlsEngine } from '@securechat/e2ee';
 import type { Code, Fingerprint } from '@securechat/wire';
 import { formatServerAddress, parseServerAddress, SecureChatError } from '@securechat/wire';
 import type {
@@ -306,7 +306,7 @@ class SecureChatClient implements Client {
   ): Promise<Code | undefined> {
     const engine: Engine = new Engine({
       ledger: profile.ledger,
-      mls: tsMlsEngine(),
+      mls: mlsEngine,
       entropy: systemEntropy,
       nowMs: () => Date.now(),
       random: () => Math.random(),

@@ -4,6 +4,7 @@
  */
 import { existsSync, readdirSync, statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { mlsEngine } from '@securechat/e2ee';
 import type { Code } from '@securechat/wire';
 import { codes, parseServerAddress, SecureChatError } from '@securechat/wire';
 import type { FailureRecord } from './core/record-failure.ts';
@@ -138,7 +139,7 @@ async function inside(
   }
   try {
     const store = await keys.open();
-    const ledger = await Ledger.open(store);
+    const ledger = await Ledger.open(store, mlsEngine);
     try {
       return [...waiting(ledger, nowMs), ...past(ledger.failures)];
     } finally {

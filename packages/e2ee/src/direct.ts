@@ -12,7 +12,7 @@ import type { Content, ContentDraft } from './content.ts';
 import { decodeContent, encodeContent } from './content.ts';
 import type { OwnDevice } from './credential.ts';
 import { credentialCheck, decodeCredential, deviceBehind, ownLeaf } from './credential.ts';
-import type { Advanced, EngineRefusal, Leaf, MlsEngine, PendingCommit } from './engine.ts';
+import type { Advanced, EngineRefusal, GroupState, Leaf, MlsEngine, PendingCommit } from './engine.ts';
 import { decodeDirectContext, encodeDirectContext } from './group-context.ts';
 import type { OpenedInvitation } from './invitation.ts';
 import { createInviteSecret, FOUNDING_EPOCH, sealInvitation } from './invitation.ts';
@@ -21,12 +21,12 @@ import { checkKeyPackage, validityFrom } from './key-package.ts';
 import type { RosterRefusal } from './roster.ts';
 import { verifyRoster, verifyRosterChange } from './roster.ts';
 
-/** What every step on an existing conversation needs. */
+/** What a step of ours on an existing conversation needs. */
 export interface ConversationInput {
   readonly engine: MlsEngine;
   readonly me: OwnDevice;
   readonly group: GroupId;
-  readonly state: Uint8Array;
+  readonly state: GroupState;
   readonly entropy: Entropy;
 }
 
@@ -64,18 +64,18 @@ export type FoundRefusal =
   | RosterRefusal;
 
 /** SELF for one's own account. Nothing of a refused founding needs to be kept. */
-export async function foundDirect(
+export function foundDirect(
   input: FoundDirectInput,
-): Promise<FoundedDirect | { readonly kind: 'refused'; readonly reason: FoundRefusal }> {
+): FoundedDirect | { readonly kind: 'refused'; readonly reason: FoundRefusal } {
   const { engine, me, peer, group, generation, predecessor, nowMs, entropy } = input;
   const people = [me.person, peer];
   const accounts = [me.person.account.account, peer.account.account] as const;
   const context = encodeDirectContext({ generation, predecessor, accounts });
-  const unusable = await firstUnusable(input);
+  const unusable = firstUnusable(input);
   if (unusable !== undefined) return { kind: 'refused', reason: unusable };
 
   const secret = createInviteSecret(group, entropy);
-  const founded = await engine.found({
+  const founded = engine.found({
     group: idBytes(group),
     context,
     own: ownLeaf(me),
@@ -83,19 +83,23 @@ export async function foundDirect(
     keyPackages: input.keyPackages.map(({ keyPackage }) => keyPackage),
     psk: secret.psk,
     check: credentialCheck(people, nowMs),
+    nowMs,
     entropy,
   });
   if (founded.kind === 'refused') return founded;
   const verdict = verifyRoster(engine.facts(founded.state).roster, context, people);
-  if (verdict.kind === 'refused') return verdict;
+  if (verdict.kind === 'refused') {
+    engine.discard(founded.state);
+    return verdict;
+  }
 
   const { welcome, epoch } = founded;
   if (epoch !== FOUNDING_EPOCH) throw new SecureChatError('INTERNAL', { text: 'A founding made another epoch.' });
   const invitation = sealInvitation({ me, invitee: peer, group, generation, predecessor, secret, welcome, entropy });
   wipe(secret.psk.secret);
-  const groupInfo = await engine.exportGroupInfo({ state: founded.state, signing: me.signing, entropy });
+  const groupInfo = engine.exportGroupInfo({ state: founded.state, signing: me.signing });
   const capsule = sealCapsule({ groupInfo, group, epoch, people, entropy });
-  const first = await firstMessage(input, founded.state);
+  const first = firstMessage(input, founded.state);
   return {
     kind: 'founded',
     state: first?.state ?? founded.state,
@@ -116,20 +120,20 @@ export async function foundDirect(
   };
 }
 
-async function firstUnusable(input: FoundDirectInput): Promise<FoundRefusal | undefined> {
+function firstUnusable(input: FoundDirectInput): FoundRefusal | undefined {
   const { engine, peer, keyPackages, nowMs } = input;
   if (peer.devices.length === 0) return 'no-keys';
   for (const certificate of peer.devices) {
     const claimed = keyPackages.find(({ device }) => device === certificate.device);
     if (claimed === undefined) return 'no-keys';
     const device = { person: peer, certificate };
-    const verdict = await checkKeyPackage({ engine, keyPackage: claimed.keyPackage, device, nowMs });
+    const verdict = checkKeyPackage({ engine, keyPackage: claimed.keyPackage, device, nowMs });
     if (verdict.kind === 'refused') return verdict.reason;
   }
   return keyPackages.length === peer.devices.length ? undefined : 'foreign';
 }
 
-async function firstMessage(input: FoundDirectInput, state: Uint8Array): Promise<EncryptedContent | undefined> {
+function firstMessage(input: FoundDirectInput, state: GroupState): EncryptedContent | undefined {
   const { engine, me, group, entropy, first } = input;
   if (first === undefined) return undefined;
   return encryptContent({ engine, me, group, state, entropy, chainNumber: 1, content: first });
@@ -147,7 +151,6 @@ export interface JoinDirectInput {
   readonly keyPackage: Uint8Array;
   readonly secrets: Uint8Array;
   readonly nowMs: number;
-  readonly entropy: Entropy;
 }
 
 export interface JoinedDirect extends Advanced {
@@ -166,24 +169,24 @@ export type JoinRefusal =
   | 'other-context';
 
 /** `wipe` names the key package's secrets: they go with the last-resort package kept only if it is published still. */
-export async function joinDirect(
+export function joinDirect(
   input: JoinDirectInput,
-): Promise<JoinedDirect | { readonly kind: 'refused'; readonly reason: JoinRefusal }> {
-  const { engine, me, invitation, inviter, nowMs, entropy } = input;
+): JoinedDirect | { readonly kind: 'refused'; readonly reason: JoinRefusal } {
+  const { engine, me, invitation, inviter, nowMs } = input;
   const people = [me.person, inviter];
-  const joined = await engine.join({
+  const joined = engine.join({
     welcome: invitation.welcome,
     keyPackage: input.keyPackage,
     secrets: input.secrets,
     own: ownLeaf(me),
     psk: invitation.psk,
     check: credentialCheck(people, nowMs),
-    entropy,
+    nowMs,
   });
   if (joined.kind === 'refused') return joined;
   const reason = joinObjection(input, joined, people);
   if (reason !== undefined) {
-    wipe(joined.state);
+    engine.discard(joined.state);
     return { kind: 'refused', reason };
   }
   const { state, epoch } = joined;
@@ -193,7 +196,7 @@ export async function joinDirect(
 
 function joinObjection(
   { me, invitation, inviter }: JoinDirectInput,
-  joined: Extract<Awaited<ReturnType<MlsEngine['join']>>, { kind: 'joined' }>,
+  joined: Extract<ReturnType<MlsEngine['join']>, { kind: 'joined' }>,
   people: readonly AccountBundle[],
 ): JoinRefusal | undefined {
   const verdict = verifyRoster(joined.roster, joined.context, people);
@@ -215,13 +218,13 @@ export interface EncryptedContent extends Advanced {
 }
 
 /** TEXT_TOO_LONG, TOO_LARGE. The chain number must be the next of this device and group, or that of a refused one. */
-export async function encryptContent(
+export function encryptContent(
   input: ConversationInput & { readonly chainNumber: number; readonly content: ContentDraft },
-): Promise<EncryptedContent> {
+): EncryptedContent {
   const { engine, me, state, entropy, chainNumber } = input;
   const plaintext = encodeContent({ ...input.content, chainNumber });
   const aad = chainData(input.group, chainNumber);
-  const encrypted = await engine.encrypt({ state, signing: me.signing, aad, plaintext, entropy });
+  const encrypted = engine.encrypt({ state, signing: me.signing, aad, plaintext, entropy });
   wipe(plaintext);
   if (encrypted.ciphertext.length > defaultLimits.messageBytesMax) throw new SecureChatError('TOO_LARGE');
   return encrypted;
@@ -270,7 +273,7 @@ export interface RefusedRow {
   readonly park: boolean;
 }
 
-export interface DecryptRowInput extends ConversationInput {
+export interface DecryptRowInput extends Omit<ConversationInput, 'me' | 'entropy'> {
   /** The kind of the mailbox row. */
   readonly row: 'message' | 'commit';
   /** Payload of the row: the message, or the commit without its capsule. */
@@ -280,22 +283,23 @@ export interface DecryptRowInput extends ConversationInput {
 }
 
 /** A commit is verified against the roster rules before its state is handed out. A refused row changes nothing. */
-export async function decryptRow(input: DecryptRowInput): Promise<DecryptedContent | MergedCommit | RefusedRow> {
-  const { engine, me, state, ciphertext, entropy, people } = input;
+export function decryptRow(input: DecryptRowInput): DecryptedContent | MergedCommit | RefusedRow {
+  const { engine, state, ciphertext, people, nowMs } = input;
   const bytesMax = input.row === 'message' ? defaultLimits.messageBytesMax : defaultLimits.commitBytesMax;
   if (ciphertext.length > bytesMax) return refusedRow('malformed');
-  const check = credentialCheck(people, input.nowMs);
-  const result = await engine.decrypt({ state, signing: me.signing, ciphertext, check, entropy });
+  const result = engine.decrypt({ state, ciphertext, check: credentialCheck(people, nowMs), nowMs });
   if (result.kind === 'refused') return refusedRow(result.reason);
-  if (result.kind !== input.row) return refusedRow('other-kind');
+  if (result.kind !== input.row) {
+    if (result.kind === 'commit') result.drop();
+    else wipe(result.plaintext);
+    return refusedRow('other-kind');
+  }
   if (result.kind === 'commit') {
-    const merged = result.merge();
     const verdict = verifyRosterChange({ ...result, committer: result.committer.index, people });
-    const reason = result.proposals.length > 0 ? 'policy' : verdict.kind === 'refused' ? verdict.reason : undefined;
     const author = authorOf(result.committer, people);
-    if (reason === undefined && author !== undefined) return { kind: 'commit', author, ...merged };
-    wipe(merged.state);
-    return refusedRow(reason ?? 'credential');
+    if (verdict.kind === 'ok' && author !== undefined) return { kind: 'commit', author, ...result.merge() };
+    result.drop();
+    return refusedRow(verdict.kind === 'refused' ? verdict.reason : 'credential');
   }
   const author = authorOf(result.sender, people);
   const content = contentIn(result.plaintext);
@@ -339,22 +343,21 @@ function refusedRow(reason: RowRefusal): RefusedRow {
 
 // ---- renewing keys ----
 
-export interface LeafRenewal extends Omit<PendingCommit, 'commit'> {
+export interface LeafRenewal extends Omit<PendingCommit, 'commit' | 'groupInfo'> {
   /** The payload of a `commit` submit; encode with `control.Commit`. */
   readonly commit: control.Commit;
 }
 
 /**
- * A self-update. `pending` and `commitHash` are stored before the commit is sent; on *accepted* `engine.mergeOwn` makes it
- * the state, on `EPOCH_STALE` it is wiped.
+ * A self-update. `state` and `pending` are stored before the commit is sent; on *accepted* `engine.mergeOwn` makes the
+ * second the state, on `EPOCH_STALE` it is wiped.
  */
-export async function renewLeaf(
-  input: ConversationInput & { readonly people: readonly AccountBundle[] },
-): Promise<LeafRenewal> {
-  const { engine, me, state, group, people, entropy } = input;
-  const { commit, ...rest } = await engine.selfUpdate({ state, signing: me.signing, entropy });
+export function renewLeaf(
+  input: ConversationInput & { readonly people: readonly AccountBundle[]; readonly nowMs: number },
+): LeafRenewal {
+  const { engine, me, state, group, people, nowMs, entropy } = input;
+  const { commit, groupInfo, ...rest } = engine.selfUpdate({ state, signing: me.signing, nowMs, entropy });
   if (commit.length > defaultLimits.commitBytesMax) throw new SecureChatError('TOO_LARGE');
-  const groupInfo = await engine.exportGroupInfo({ state: rest.pending, signing: me.signing, entropy });
-  const capsule = sealCapsule({ groupInfo, group, epoch: rest.epoch, people, entropy });
+  const capsule = sealCapsule({ groupInfo, group, epoch: rest.epochAfter, people, entropy });
   return { ...rest, commit: { commit, capsule } };
 }

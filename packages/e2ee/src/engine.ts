@@ -1,12 +1,10 @@
 /**
  * The port behind which a group key agreement (MLS, RFC 9420) works. Nothing of the library that implements it leaks.
  *
- * States and key package secrets are opaque byte strings: secret, versioned by the engine, to be stored as they are
- * (encrypted at rest by the caller). No method changes its inputs. A result that carries a new state names in `wipe` what
- * the caller must fill with zeros once that state is stored; until then the old state is still the truth.
- *
- * Methods return promises because the first engine knows nothing else; none of them waits for IO. Calls for one group
- * must not overlap.
+ * Everything is synchronous and a function of its arguments. A state is a value in memory: no method changes it, a step
+ * gives the next one, and `wipe` names what the caller fills with zeros once that one is stored; until then the old state
+ * is still the truth, afterwards it refuses to be used. Calls for one group must not overlap between reading a state and
+ * storing its successor. Key package secrets and pending commits are opaque bytes, secret and versioned by the engine.
  */
 import type { Entropy } from '@securechat/crypto';
 
@@ -32,6 +30,24 @@ export type CredentialCheck = (credential: Uint8Array, signingKey: Uint8Array) =
 export interface Validity {
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
+}
+
+declare const opaque: unique symbol;
+
+/** A group as one member knows it: secret, never changed, understood by the engine alone. */
+export interface GroupState {
+  readonly [opaque]: 'GroupState';
+}
+
+/** A state in storage, versioned by the engine: two secret records that are right together only. */
+export interface PackedState {
+  /** Members, keys and past epochs: what a commit changes. Some 10 kB for two leaves. */
+  readonly base: Uint8Array;
+  /**
+   * Message keys of the current epoch, replaced by every message so that none that was used stays behind. Below 400 bytes
+   * for two leaves, and 50 for each key that a message out of order left over.
+   */
+  readonly messageKeys: Uint8Array;
 }
 
 /** A secret known outside the group, mixed into its first epoch. */
@@ -91,9 +107,9 @@ export interface Refused<Reason extends string = EngineRefusal> {
 
 /** A new state of a group. */
 export interface Advanced {
-  readonly state: Uint8Array;
+  readonly state: GroupState;
   readonly epoch: number;
-  /** To be filled with zeros after `state` is stored. */
+  /** To be filled with zeros after `state` is stored; the state before cannot be used afterwards. */
   readonly wipe: readonly Uint8Array[];
 }
 
@@ -133,21 +149,24 @@ export interface StagedCommit {
   readonly after: Roster;
   readonly contextBefore: Uint8Array;
   readonly contextAfter: Uint8Array;
-  /** Names of the proposals in it; empty for a self-update. */
-  readonly proposals: readonly string[];
-  /** The group after the commit. */
+  /** The group after the commit. Once. */
   merge(): Advanced;
+  /** Instead of merging: fills the secrets of the new epoch with zeros. */
+  drop(): void;
 }
 
-/** A commit of ours. The old state stays in use until the delivery service accepted it. */
-export interface PendingCommit {
+/**
+ * A commit of ours. `state` is the current epoch's, with the key of the commit message used up: stored together with
+ * `pending` before the commit is sent, and in use until the delivery service accepted it.
+ */
+export interface PendingCommit extends Advanced {
   readonly commit: Uint8Array;
-  /** SHA-256 of `commit`. */
-  readonly commitHash: Uint8Array;
-  /** The state after the commit; secret, stored beside the current one. */
+  /** The epoch after the commit; secret. */
   readonly pending: Uint8Array;
-  /** Epoch after the commit. */
-  readonly epoch: number;
+  /** Its number. */
+  readonly epochAfter: number;
+  /** Its signed GroupInfo, with tree and external public key. */
+  readonly groupInfo: Uint8Array;
 }
 
 export interface GroupFacts {
@@ -185,6 +204,7 @@ export interface FoundInput {
   readonly keyPackages: readonly Uint8Array[];
   readonly psk: ExternalPsk;
   readonly check: CredentialCheck;
+  readonly nowMs: number;
   readonly entropy: Entropy;
 }
 
@@ -196,45 +216,58 @@ export interface JoinInput {
   /** Insisted on. */
   readonly psk: ExternalPsk;
   readonly check: CredentialCheck;
-  readonly entropy: Entropy;
+  readonly nowMs: number;
 }
 
-export interface StateInput {
-  readonly state: Uint8Array;
+export interface EncryptInput {
+  readonly state: GroupState;
   readonly signing: Uint8Array;
-  readonly entropy: Entropy;
-}
-
-export interface EncryptInput extends StateInput {
   readonly aad: Uint8Array;
   readonly plaintext: Uint8Array;
+  readonly entropy: Entropy;
 }
 
-export interface DecryptInput extends StateInput {
+export interface DecryptInput {
+  readonly state: GroupState;
   readonly ciphertext: Uint8Array;
   readonly check: CredentialCheck;
+  readonly nowMs: number;
+}
+
+export interface SelfUpdateInput {
+  readonly state: GroupState;
+  readonly signing: Uint8Array;
+  readonly nowMs: number;
+  readonly entropy: Entropy;
 }
 
 export interface MlsEngine {
   /** Number of the cipher suite. */
   readonly suite: number;
-  keyPackage(input: KeyPackageInput): Promise<MadeKeyPackage>;
+  keyPackage(input: KeyPackageInput): MadeKeyPackage;
   /** What a key package says, its signature verified; undefined where it is malformed, of another suite or badly signed. */
-  readKeyPackage(keyPackage: Uint8Array): Promise<KeyPackageFacts | undefined>;
+  readKeyPackage(keyPackage: Uint8Array): KeyPackageFacts | undefined;
   /** References of the key packages a welcome is for; undefined where it cannot be read. */
   welcomedReferences(welcome: Uint8Array): readonly Uint8Array[] | undefined;
   /** A group of epoch 1 with all members added and the PSK injected by one commit. */
-  found(input: FoundInput): Promise<Founded | Refused>;
-  join(input: JoinInput): Promise<Joined | Refused>;
-  encrypt(input: EncryptInput): Promise<Encrypted>;
-  decrypt(input: DecryptInput): Promise<DecryptedMessage | StagedCommit | Refused>;
+  found(input: FoundInput): Founded | Refused;
+  join(input: JoinInput): Joined | Refused;
+  encrypt(input: EncryptInput): Encrypted;
+  /** A commit must be an empty one of a member; proposals are refused. */
+  decrypt(input: DecryptInput): DecryptedMessage | StagedCommit | Refused;
   /** Renews this leaf's keys (empty commit with path). Its result is merged by `mergeOwn` or wiped. */
-  selfUpdate(input: StateInput): Promise<PendingCommit>;
+  selfUpdate(input: SelfUpdateInput): PendingCommit;
   /** `state` is the current one: what was received since the commit was made is not forgotten. */
-  mergeOwn(input: { readonly state: Uint8Array; readonly pending: Uint8Array }): Advanced;
+  mergeOwn(input: { readonly state: GroupState; readonly pending: Uint8Array }): Advanced;
   /** Drops the keys of past epochs: for when the device has read past the commit that ended them. */
-  forgetPastEpochs(state: Uint8Array): Advanced;
-  facts(state: Uint8Array): GroupFacts;
+  forgetPastEpochs(state: GroupState): Advanced;
+  facts(state: GroupState): GroupFacts;
   /** Signed GroupInfo with tree and external public key. */
-  exportGroupInfo(input: StateInput): Promise<Uint8Array>;
+  exportGroupInfo(input: { readonly state: GroupState; readonly signing: Uint8Array }): Uint8Array;
+  /** For storage. `stored`: the state that is there now; its base is left out where it is still right. */
+  pack(state: GroupState, stored?: GroupState): Omit<PackedState, 'base'> & { readonly base: Uint8Array | undefined };
+  /** PROFILE_DAMAGED (also for a state of an engine that is gone, and for records of two states), SCHEMA_NEWER. */
+  unpack(packed: PackedState): GroupState;
+  /** Fills every secret of a state that is given up with zeros; it cannot be used afterwards. */
+  discard(state: GroupState): void;
 }

@@ -27,9 +27,11 @@ export type {
   CredentialCheck,
   EngineRefusal,
   GroupFacts,
+  GroupState,
   Leaf,
   MadeKeyPackage,
   MlsEngine,
+  PackedState,
   PendingCommit,
   Roster,
 } from './engine.ts';
@@ -53,8 +55,8 @@ export { checkKeyPackage, createKeyPackages } from './key-package.ts';
 export { paddingBuckets } from './padding.ts';
 export type { RosterRefusal, RosterVerdict } from './roster.ts';
 export { verifyRoster, verifyRosterChange } from './roster.ts';
+export { mlsEngine } from './mls/engine.ts';
 export type { SafetyNumber, SafetyPart } from './safety-number.ts';
 export { safetyNumber, safetyPart } from './safety-number.ts';
-export { tsMlsEngine } from './ts-mls/engine.ts';
 export type { CreateVaultInput, OpenedVault, ReplaceVaultInput, VaultOwner } from './vault.ts';
 export { createVault, openVault, RECOVERY_ENTROPY_BYTES, replaceVaultIdentity } from './vault.ts';

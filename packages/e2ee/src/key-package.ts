@@ -18,13 +18,10 @@ export interface KeyPackageBatchInput {
 }
 
 /** `count` new packages, valid from 7 days back for 90 days (no longer than the device certificate). */
-export async function createKeyPackages(input: KeyPackageBatchInput): Promise<MadeKeyPackage[]> {
+export function createKeyPackages(input: KeyPackageBatchInput): MadeKeyPackage[] {
   const { engine, own, nowMs, entropy } = input;
   const validity = validityFrom(own.certificate, nowMs);
-  const packages: MadeKeyPackage[] = [];
-  for (let made = 0; made < input.count; made += 1)
-    packages.push(await engine.keyPackage({ own: ownLeaf(own), validity, entropy }));
-  return packages;
+  return Array.from({ length: input.count }, () => engine.keyPackage({ own: ownLeaf(own), validity, entropy }));
 }
 
 /** Lifetime of what a device makes now. */
@@ -42,14 +39,14 @@ export type KeyPackageVerdict =
     };
 
 /** Whether a package that the server handed out is what that device published, and valid now. */
-export async function checkKeyPackage(input: {
+export function checkKeyPackage(input: {
   readonly engine: MlsEngine;
   readonly keyPackage: Uint8Array;
   readonly device: KnownDevice;
   readonly nowMs: number;
-}): Promise<KeyPackageVerdict> {
+}): KeyPackageVerdict {
   const { device, nowMs } = input;
-  const facts = await input.engine.readKeyPackage(input.keyPackage);
+  const facts = input.engine.readKeyPackage(input.keyPackage);
   if (facts === undefined) return { kind: 'refused', reason: 'malformed' };
   const behind = deviceBehind([device.person], facts);
   if (behind === undefined || !equal(behind.certificate.fingerprint, device.certificate.fingerprint))

@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import fc from 'fast-check';
+import type { GroupState } from '../src/index.ts';
 import { decryptRow, encryptContent, renewLeaf } from '../src/index.ts';
 import type { Pair, TestPerson } from './people.ts';
 import { engine, entropy, nowMs, pair, person, text } from './people.ts';
@@ -24,13 +25,13 @@ interface Row {
 
 class Side {
   readonly me: TestPerson;
-  state: Uint8Array;
+  state: GroupState;
   pending: Uint8Array | undefined;
   readonly mailbox: Row[] = [];
   readonly parked: Row[] = [];
   readonly read: string[] = [];
   chain = 0;
-  constructor(me: TestPerson, state: Uint8Array) {
+  constructor(me: TestPerson, state: GroupState) {
     this.me = me;
     this.state = state;
   }
@@ -52,10 +53,11 @@ class History {
     return { engine, me: side.me.device, group: this.talk.group, state: side.state, entropy };
   }
 
-  async say(at: 0 | 1): Promise<void> {
+  say(at: 0 | 1): void {
     const side = this.sides[at];
     const content = text(`${at} ${side.chain + 1}`);
-    const sent = await encryptContent({ ...this.#input(side), chainNumber: side.chain + 1, content });
+    const sent = encryptContent({ ...this.#input(side), chainNumber: side.chain + 1, content });
+    for (const secret of sent.wipe) secret.fill(0);
     side.state = sent.state;
     if (sent.epoch !== this.epoch) return;
     side.chain += 1;
@@ -64,18 +66,20 @@ class History {
   }
 
   /** Makes a commit and sends it; the answer comes later. */
-  async renew(at: 0 | 1): Promise<void> {
+  renew(at: 0 | 1): void {
     const side = this.sides[at];
     if (side.pending !== undefined) return;
-    const renewal = await renewLeaf({ ...this.#input(side), people: this.talk.people });
-    if (renewal.epoch !== this.epoch + 1) return;
+    const renewal = renewLeaf({ ...this.#input(side), people: this.talk.people, nowMs });
+    for (const secret of renewal.wipe) secret.fill(0);
+    side.state = renewal.state;
+    if (renewal.epochAfter !== this.epoch + 1) return;
     this.epoch += 1;
     side.pending = renewal.pending;
     this.sides[1 - at]?.mailbox.push({ kind: 'commit', ciphertext: renewal.commit.commit });
   }
 
   /** *Accepted* arrives. */
-  async answer(at: 0 | 1): Promise<void> {
+  answer(at: 0 | 1): void {
     const side = this.sides[at];
     if (side.pending === undefined) return;
     const { state, pending } = side;
@@ -83,24 +87,24 @@ class History {
     side.state = merged.state;
     for (const secret of merged.wipe) secret.fill(0);
     side.pending = undefined;
-    await this.#again(side);
+    this.#again(side);
   }
 
-  async receive(at: 0 | 1): Promise<void> {
+  receive(at: 0 | 1): void {
     const side = this.sides[at];
     const row = side.mailbox.shift();
     if (row === undefined) return;
-    await this.#read(side, row);
-    if (row.kind === 'commit') await this.#again(side);
+    this.#read(side, row);
+    if (row.kind === 'commit') this.#again(side);
   }
 
-  async #again(side: Side): Promise<void> {
-    for (const row of side.parked.splice(0)) await this.#read(side, row);
+  #again(side: Side): void {
+    for (const row of side.parked.splice(0)) this.#read(side, row);
   }
 
-  async #read(side: Side, { kind, ciphertext }: Row): Promise<void> {
+  #read(side: Side, { kind, ciphertext }: Row): void {
     const row = { row: kind, ciphertext, people: this.talk.people, nowMs };
-    const result = await decryptRow({ ...this.#input(side), ...row });
+    const result = decryptRow({ ...this.#input(side), ...row });
     if (result.kind === 'refused') {
       assert.ok(result.park, `refused: ${result.reason}`);
       side.parked.push({ kind, ciphertext });
@@ -111,11 +115,11 @@ class History {
     if (result.kind === 'content' && result.content.body.kind === 'text') side.read.push(result.content.body.text);
   }
 
-  async settle(): Promise<void> {
+  settle(): void {
     for (let round = 0; round < 60; round += 1)
       for (const at of [0, 1] as const) {
-        await this.answer(at);
-        await this.receive(at);
+        this.answer(at);
+        this.receive(at);
       }
   }
 }
@@ -125,8 +129,8 @@ test('random histories of two people lose nothing, repeat nothing and end in agr
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 40 }), async (steps) => {
       const history = new History(await pair(alice, bob));
-      for (const [action, at] of steps) await history[action](at);
-      await history.settle();
+      for (const [action, at] of steps) history[action](at);
+      history.settle();
       const [one, other] = history.sides;
       assert.deepEqual([...other.read].sort(), [...history.accepted[0]].sort());
       assert.deepEqual([...one.read].sort(), [...history.accepted[1]].sort());

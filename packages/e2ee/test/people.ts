@@ -14,14 +14,20 @@ import {
 } from '@securechat/crypto';
 import type { AccountId, DeviceId, GroupId, MessageId } from '@securechat/wire';
 import { idOf } from '@securechat/wire';
-import type { ContentDraft, FoundDirectInput, JoinDirectInput, MadeKeyPackage, OwnDevice } from '../src/index.ts';
-import { createKeyPackages, foundDirect, joinDirect, openInvitation, ownDevice, tsMlsEngine } from '../src/index.ts';
+import type {
+  ContentDraft,
+  FoundDirectInput,
+  GroupState,
+  JoinDirectInput,
+  MadeKeyPackage,
+  OwnDevice,
+} from '../src/index.ts';
+import { createKeyPackages, foundDirect, joinDirect, mlsEngine, openInvitation, ownDevice } from '../src/index.ts';
 
-/** ts-mls looks at the machine's clock for lifetimes, so tests live in the present. */
-export const nowMs: number = Date.now();
+export const nowMs: number = Date.UTC(2026, 10, 22, 12, 34, 56, 789);
 export const DAY_MS = 24 * 60 * 60 * 1000;
 export const server = fingerprintOf(new Uint8Array(32));
-export const engine = tsMlsEngine();
+export const engine = mlsEngine;
 
 const seed = process.env['SEED'] ?? '1';
 /** Repeatable with SEED, as far as the primitives take entropy. */
@@ -147,8 +153,8 @@ export function present<T>(value: T | undefined): T {
   return value;
 }
 
-export async function keyPackage(own: OwnDevice): Promise<MadeKeyPackage> {
-  return present((await createKeyPackages({ engine, own, count: 1, nowMs, entropy }))[0]);
+export function keyPackage(own: OwnDevice): MadeKeyPackage {
+  return present(createKeyPackages({ engine, own, count: 1, nowMs, entropy })[0]);
 }
 
 export function text(words: string): ContentDraft {
@@ -160,15 +166,15 @@ export interface Pair {
   readonly bob: TestPerson;
   readonly group: GroupId;
   readonly people: readonly AccountBundle[];
-  aliceState: Uint8Array;
-  bobState: Uint8Array;
+  aliceState: GroupState;
+  bobState: GroupState;
 }
 
 /** Alice's founding of a conversation with Bob, and what Bob needs to join. */
-export async function founding(alice: TestPerson, bob: TestPerson, changes: Partial<FoundDirectInput> = {}) {
-  const made = await keyPackage(bob.device);
+export function founding(alice: TestPerson, bob: TestPerson, changes: Partial<FoundDirectInput> = {}) {
+  const made = keyPackage(bob.device);
   const group = changes.group ?? id<GroupId>();
-  const founded = await foundDirect({
+  const founded = foundDirect({
     engine,
     me: alice.device,
     peer: bob.bundle,
@@ -210,7 +216,7 @@ export async function joining(
   group: GroupId,
   made: MadeKeyPackage,
   changes: Partial<JoinDirectInput> = {},
-): ReturnType<typeof joinDirect> {
+): Promise<ReturnType<typeof joinDirect>> {
   const invitation = changes.invitation ?? (await opened(who, sealed, group));
   const { keyPackage, secrets } = made;
   return joinDirect({
@@ -221,14 +227,13 @@ export async function joining(
     keyPackage,
     secrets: secrets.slice(),
     nowMs,
-    entropy,
     ...changes,
   });
 }
 
 /** Alice and Bob in a fresh conversation. */
 export async function pair(alice: TestPerson, bob: TestPerson): Promise<Pair> {
-  const { founded, group, made } = await founding(alice, bob);
+  const { founded, group, made } = founding(alice, bob);
   const joined = await joining(bob, founded.founding.invitation, group, made);
   if (joined.kind === 'refused') throw new Error(`joining refused: ${joined.reason}`);
   const people = [alice.bundle, bob.bundle];

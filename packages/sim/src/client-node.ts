@@ -83,10 +83,11 @@ export class ClientNode {
       const disk = this.disk.open(life, () => world.after(3000, fate, () => this.restart(0)));
       const store = bug?.clientStore?.(disk, world, life) ?? disk;
       void (async () => {
-        const ledger = await Ledger.open(store);
+        const mls = this.#parts.engineFor(life);
+        const ledger = await Ledger.open(store, mls);
         const engine = new Engine({
           ledger,
-          mls: this.#parts.engineFor(life),
+          mls,
           entropy,
           nowMs: () => BEGIN_MS + world.nowMs + this.skewMs,
           steadyMs: () => world.nowMs,

@@ -3,7 +3,7 @@
  * other and stops at the first that breaks a rule, told again with as few steps as it takes.
  */
 import { parseArgs } from 'node:util';
-import { tsMlsEngine } from '@securechat/e2ee';
+import { mlsEngine } from '@securechat/e2ee';
 import { planOf } from './plan.ts';
 import { shrink } from './shrink.ts';
 import type { RunOptions } from './simulate.ts';
@@ -23,7 +23,7 @@ const say = (text: string): void => void process.stdout.write(`${text}\n`);
 const steps = Number(values.steps);
 const first = Number(values.seed ?? values.from);
 const count = values.seed === undefined ? Number(values.seeds) : 1;
-const options: RunOptions = values.engine === 'mls' ? { engine: tsMlsEngine } : {};
+const options: RunOptions = values.engine === 'mls' ? { engine: () => mlsEngine } : {};
 if (![steps, first, count].every((number) => Number.isSafeInteger(number) && number >= 0)) {
   say('Usage: npm run sim -- --seeds N [--from S] [--seed S] [--steps K] [--seconds T] [--engine mls]');
   process.exit(2);

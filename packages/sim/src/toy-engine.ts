@@ -4,10 +4,10 @@
  * secret that only members have, so that plaintext at the server is found; it withstands nobody.
  */
 import { aes256gcm, sha256 } from '@securechat/crypto';
-import type { MlsEngine } from '@securechat/e2ee';
+import type { GroupState, MlsEngine } from '@securechat/e2ee';
 import { limits, toBase64url, fromBase64url, ByteReader, ByteWriter } from '@securechat/wire';
 
-type StagedCommit = Extract<Awaited<ReturnType<MlsEngine['decrypt']>>, { kind: 'commit' }>;
+type StagedCommit = Extract<ReturnType<MlsEngine['decrypt']>, { kind: 'commit' }>;
 
 interface ToyLeaf {
   readonly credential: string;
@@ -50,7 +50,7 @@ export function toyEngine(watch: KeyWatch): MlsEngine {
   const engine: MlsEngine = {
     suite: 0xf101,
 
-    async keyPackage({ own, validity, entropy }) {
+    keyPackage({ own, validity, entropy }) {
       const secrets = entropy(32);
       const value = {
         credential: b64(own.credential),
@@ -62,7 +62,7 @@ export function toyEngine(watch: KeyWatch): MlsEngine {
       return { keyPackage, reference: referenceOf(keyPackage), secrets };
     },
 
-    async readKeyPackage(keyPackage) {
+    readKeyPackage(keyPackage) {
       const value = packageIn(keyPackage);
       if (value === undefined) return undefined;
       return {
@@ -75,7 +75,7 @@ export function toyEngine(watch: KeyWatch): MlsEngine {
 
     welcomedReferences: (welcome) => welcomeIn(welcome)?.references.map(raw),
 
-    async found({ group, context, own, keyPackages, psk, check, entropy }) {
+    found({ group, context, own, keyPackages, psk, check, entropy }) {
       const packages = keyPackages.map((one) => ({ reference: b64(referenceOf(one)), value: packageIn(one) }));
       const leaves: ToyLeaf[] = [leafOf(own.credential, own.signingPublic, entropy(32))];
       for (const { value } of packages) {
@@ -93,10 +93,10 @@ export function toyEngine(watch: KeyWatch): MlsEngine {
         ),
       });
       const state = newState(shared, 0, { epoch: 1, secret });
-      return { kind: 'founded', state: bytesOf(state), epoch: 1, wipe: [], welcome };
+      return { kind: 'founded', state: hold(state), epoch: 1, wipe: [], welcome };
     },
 
-    async join({ welcome, keyPackage, secrets, own, psk, check }) {
+    join({ welcome, keyPackage, secrets, own, psk, check }) {
       const opened = welcomeIn(welcome);
       if (opened === undefined) return refuse('malformed');
       const place = opened.references.indexOf(b64(referenceOf(keyPackage)));
@@ -117,7 +117,7 @@ export function toyEngine(watch: KeyWatch): MlsEngine {
       if (signer === undefined) return refuse('malformed');
       const result = {
         kind: 'joined',
-        state: bytesOf(state),
+        state: hold(state),
         epoch: 1,
         group: raw(shared.group),
         context,
@@ -127,17 +127,17 @@ export function toyEngine(watch: KeyWatch): MlsEngine {
       return { ...result, wipe: toWipe([secrets]) };
     },
 
-    async encrypt({ state: before, aad, plaintext }) {
-      const state = stateIn(before);
+    encrypt({ state: before, aad, plaintext }) {
+      const state = open(before);
       const epoch = newest(state);
       const { generation, key } = take(chainOf(epoch, state.own), undefined) ?? { generation: 0, key: '' };
       watch.spent(key);
       const ciphertext = sealed(state, { kind: KIND.message, generation, aad, key, plaintext });
-      return { ciphertext, state: bytesOf(state), epoch: epoch.epoch, wipe: toWipe([before]) };
+      return { ciphertext, state: hold(state), epoch: epoch.epoch, wipe: toWipe([markOf(before)]) };
     },
 
-    async decrypt({ state: before, ciphertext, check }) {
-      const state = stateIn(before);
+    decrypt({ state: before, ciphertext, check }) {
+      const state = open(before);
       const header = headerIn(ciphertext);
       if (header === undefined) return refuse('malformed');
       if (header.group !== state.group) return refuse('other-group');
@@ -156,40 +156,57 @@ export function toyEngine(watch: KeyWatch): MlsEngine {
       if (plaintext === undefined || sender === undefined) return refuse('undecryptable');
       watch.spent(taken.key);
       if (header.kind === KIND.message) {
-        const after = { state: bytesOf(state), epoch: current.epoch, wipe: toWipe([before]) };
+        const after = { state: hold(state), epoch: current.epoch, wipe: toWipe([markOf(before)]) };
         return { kind: 'message', sender, sentInEpoch: header.epoch, aad: header.aad, plaintext, ...after };
       }
       if (!check(sender.credential, sender.signingKey)) return refuse('credential');
       return staged(state, before, { leaf: header.leaf, commit: parse(plaintext) as ToyCommit });
     },
 
-    async selfUpdate({ state: before, entropy }) {
-      const state = stateIn(before);
+    selfUpdate({ state: before, entropy }) {
+      const state = open(before);
+      const { epoch } = newest(state);
       const change: ToyCommit = { secret: b64(entropy(32)), encryptionKey: b64(entropy(32)) };
       const aad = entropy(16);
       const key = commitKey(newest(state), state.own, aad);
       const commit = sealed(state, { kind: KIND.commit, generation: 0, aad, key, plaintext: bytesOf(change) });
-      advance(state, state.own, change);
+      const next = open(before);
+      advance(next, next.own, change);
       // Keys of epochs before lie in the state alone, which goes on using them up.
-      state.epochs = [newest(state)];
-      return { commit, commitHash: digestOf(commit), pending: bytesOf(state), epoch: newest(state).epoch };
+      next.epochs = [newest(next)];
+      const after = { state: hold(state), epoch, wipe: toWipe([markOf(before)]) };
+      return { ...after, commit, pending: bytesOf(next), epochAfter: epoch + 1, groupInfo: groupInfo(next) };
     },
 
     mergeOwn({ state: current, pending }) {
-      const [now, next] = [stateIn(current), stateIn(pending)];
+      const [now, next] = [open(current), parse(pending) as ToyState];
       const merged = { ...next, epochs: [...now.epochs, newest(next)].slice(-EPOCHS_KEPT) };
-      return { state: bytesOf(merged), epoch: newest(next).epoch, wipe: toWipe([current, pending]) };
+      return { state: hold(merged), epoch: newest(next).epoch, wipe: toWipe([markOf(current), pending]) };
     },
 
     forgetPastEpochs(before) {
-      const state = stateIn(before);
+      const state = open(before);
       state.epochs = [newest(state)];
-      return { state: bytesOf(state), epoch: newest(state).epoch, wipe: toWipe([before]) };
+      return { state: hold(state), epoch: newest(state).epoch, wipe: toWipe([markOf(before)]) };
     },
 
-    facts: (state) => factsOf(stateIn(state)),
+    facts: (state) => factsOf(open(state)),
 
-    exportGroupInfo: async ({ state }) => bytesOf({ group: stateIn(state).group, epoch: newest(stateIn(state)).epoch }),
+    exportGroupInfo: ({ state }) => groupInfo(open(state)),
+
+    pack(state, stored) {
+      const { epochs, ...base } = open(state);
+      const there = stored && open(stored);
+      const same = there?.leaves.every((leaf, at) => leaf.encryptionKey === base.leaves[at]?.encryptionKey) === true;
+      return { base: same ? undefined : bytesOf(base), messageKeys: bytesOf(epochs) };
+    },
+
+    unpack({ base, messageKeys }) {
+      const state = { ...(parse(base) as Omit<ToyState, 'epochs'>), epochs: parse(messageKeys) as Epoch[] };
+      return hold(state);
+    },
+
+    discard: (state) => markOf(state).fill(0),
   };
   return engine;
 
@@ -200,11 +217,11 @@ export function toyEngine(watch: KeyWatch): MlsEngine {
 
   function staged(
     state: ToyState,
-    before: Uint8Array,
+    before: GroupState,
     by: { leaf: number; commit: ToyCommit },
   ): StagedCommit | Refusal {
     const facts = factsOf(state);
-    const after = stateIn(bytesOf(state));
+    const after = copyOf(state);
     advance(after, by.leaf, by.commit);
     const committer = facts.roster[by.leaf];
     if (committer === undefined) return refuse('malformed');
@@ -215,8 +232,8 @@ export function toyEngine(watch: KeyWatch): MlsEngine {
       after: factsOf(after).roster,
       contextBefore: facts.context,
       contextAfter: facts.context,
-      proposals: [],
-      merge: () => ({ state: bytesOf(after), epoch: newest(after).epoch, wipe: toWipe([before]) }),
+      merge: () => ({ state: hold(after), epoch: newest(after).epoch, wipe: toWipe([markOf(before)]) }),
+      drop: () => undefined,
     };
   }
 }
@@ -234,10 +251,44 @@ interface ToyCommit {
   readonly secret: string;
   readonly encryptionKey: string;
 }
-type Refusal = Extract<Awaited<ReturnType<MlsEngine['decrypt']>>, { kind: 'refused' }>;
+type Refusal = Extract<ReturnType<MlsEngine['decrypt']>, { kind: 'refused' }>;
 
 function refuse<R extends Refusal['reason']>(reason: R): { readonly kind: 'refused'; readonly reason: R } {
   return { kind: 'refused', reason };
+}
+
+// ---- states in memory
+
+class Held {
+  readonly state: ToyState;
+  /** Zero once the state was wiped. */
+  readonly mark: Uint8Array = Uint8Array.of(1);
+  constructor(state: ToyState) {
+    this.state = state;
+  }
+}
+
+function hold(state: ToyState): GroupState {
+  return new Held(state) as unknown as GroupState;
+}
+
+/** A copy, to be changed. */
+function open(state: GroupState): ToyState {
+  const held = state as unknown as Held;
+  if (held.mark[0] !== 1) throw new Error('a state that was wiped');
+  return copyOf(held.state);
+}
+
+function markOf(state: GroupState): Uint8Array {
+  return (state as unknown as Held).mark;
+}
+
+function copyOf(state: ToyState): ToyState {
+  const chains = (epoch: Epoch): Epoch['chains'] =>
+    Object.fromEntries(
+      Object.entries(epoch.chains).map(([leaf, chain]) => [leaf, { ...chain, skipped: { ...chain.skipped } }]),
+    );
+  return { ...state, epochs: state.epochs.map((epoch) => ({ ...epoch, chains: chains(epoch) })) };
 }
 
 // ---- keys
@@ -352,10 +403,8 @@ function welcomeIn(bytes: Uint8Array) {
   return Array.isArray(value?.references) ? value : undefined;
 }
 
-function stateIn(bytes: Uint8Array): ToyState {
-  const state = parse(bytes) as ToyState | undefined;
-  if (state === undefined) throw new Error('a state that was wiped, or is none');
-  return state;
+function groupInfo(state: ToyState): Uint8Array {
+  return bytesOf({ group: state.group, epoch: newest(state).epoch });
 }
 
 function referenceOf(keyPackage: Uint8Array): Uint8Array {

@@ -1,4 +1,7 @@
-/** Collection `group`, by group id: the secret state of an MLS group, and what has been received in it. */
+/**
+ * Collection `group`, by group id: what each message changes. The rest of the group's state is in `groupBase` under the
+ * same key, as the engine packs it. Version 1 held the state of an engine that is gone, and has no base.
+ */
 import type { DeviceId, GroupId } from '@securechat/wire';
 import type { Received } from './order.ts';
 import { readId, readMany, readOptional, recordCodec, writeId, writeOptional } from './record.ts';
@@ -6,8 +9,8 @@ import { readId, readMany, readOptional, recordCodec, writeId, writeOptional } f
 export interface GroupRecord {
   readonly group: GroupId;
   readonly user: string;
-  /** Opaque to everything but the engine. */
-  readonly state: Uint8Array;
+  /** Opaque to everything but the engine; secret. */
+  readonly messageKeys: Uint8Array;
   /** A commit of ours that the server has not accepted yet: the state after it. */
   readonly pending: Uint8Array | undefined;
   /** Chain numbers seen, by sending device. */
@@ -17,10 +20,10 @@ export interface GroupRecord {
 }
 
 export const groupRecord = recordCodec<GroupRecord>(
-  1,
+  2,
   (writer, value) => {
     writeId(writer, value.group);
-    writer.text16(value.user).vec32(value.state);
+    writer.text16(value.user).vec32(value.messageKeys);
     writeOptional(writer, value.pending, (pending) => writer.vec32(pending));
     writer.u32(value.received.length);
     for (const { device, highest, missing } of value.received) {
@@ -33,7 +36,7 @@ export const groupRecord = recordCodec<GroupRecord>(
   (reader) => ({
     group: readId<GroupId>(reader),
     user: reader.text16(),
-    state: reader.vec32().slice(),
+    messageKeys: reader.vec32().slice(),
     pending: readOptional(reader, () => reader.vec32().slice()),
     received: readMany(reader, () => ({
       device: readId<DeviceId>(reader),

@@ -214,9 +214,9 @@ export class Inbox {
       const ids = new Set<string>();
       let stored = 0;
       for (const row of rows) {
-        const { entropy, mls: engine } = account;
-        const input = { engine, me, group, state: record.state, entropy, people, nowMs: account.nowMs() };
-        const result = await decryptRow({ ...input, row: 'message', ciphertext: row.payload });
+        const { mls: engine } = account;
+        const input = { engine, group, state: record.state, people, nowMs: account.nowMs() };
+        const result = decryptRow({ ...input, row: 'message', ciphertext: row.payload });
         if (result.kind !== 'content' || !isPlain(result, ids)) break;
         ids.add(result.content.id);
         const noted = noteChainNumber(record.received, result.author.device, result.content.chainNumber);
@@ -371,12 +371,10 @@ export class Inbox {
     if (record === undefined || contact === undefined) return this.#unreadable(row);
     const me = await account.people.me();
     const people = [me.person, await account.people.bundle(contact)];
-    const result = await decryptRow({
+    const result = decryptRow({
       engine: account.mls,
-      me,
       group: row.group,
       state: record.state,
-      entropy: account.entropy,
       row: row.kind === 'commit' ? 'commit' : 'message',
       ciphertext: row.payload,
       people,
@@ -406,10 +404,7 @@ export class Inbox {
       };
     }
     const { device } = result.author;
-    if (!result.author.listed && this.#tooLate(user, row.group)) {
-      wipe(result.state);
-      return this.#unreadable(row);
-    }
+    if (!result.author.listed && this.#tooLate(user, row.group)) return this.#unreadable(row);
     const noted = noteChainNumber(record.received, device, result.content.chainNumber);
     const read = await this.#readContent(user, conversation, result, noted.fresh);
     return {
@@ -486,8 +481,8 @@ export class Inbox {
     const me = await account.people.me();
     const inviter = opened.inviter;
     const { keyPackage, secrets } = keys;
-    const { nowMs, entropy } = { nowMs: account.nowMs(), entropy: account.entropy };
-    const joined = await joinDirect({
+    const nowMs = account.nowMs();
+    const joined = joinDirect({
       engine: mls,
       me,
       invitation: opened,
@@ -495,7 +490,6 @@ export class Inbox {
       keyPackage,
       secrets: secrets.slice(),
       nowMs,
-      entropy,
     });
     if (joined.kind === 'refused') {
       wipe(...opened.wipe);

@@ -33,6 +33,15 @@ export async function encryptItems(account: OpenAccount, effect: Of<'encrypt'>):
       const conversation = ledger.conversation(user);
       const facts = groupOf(conversation.lineage, group);
       const record = await ledger.group(group);
+      if (facts?.state === 'live' && record === undefined) {
+        // Its state is gone, or of an engine that is: the history stays, the conversation goes on in a new group.
+        const lineage = withState(conversation.lineage, group, 'dead');
+        await ledger.commit([
+          { put: 'conversation', value: { ...conversation, lineage } },
+          { drop: 'group', key: group },
+        ]);
+        return stale(account, user);
+      }
       const over = facts === undefined || sendingGroup(conversation.lineage) !== facts || record === undefined;
       if (over || record.pending !== undefined || isHalted(ledger.contacts.get(user))) return stale(account, user);
 
@@ -52,7 +61,7 @@ export async function encryptItems(account: OpenAccount, effect: Of<'encrypt'>):
         }
         receipts = draft.left;
         const { content } = draft;
-        const encrypted = await encryptContent({ engine: mls, me, group, state, entropy, chainNumber, content });
+        const encrypted = encryptContent({ engine: mls, me, group, state, entropy, chainNumber, content });
         spent.push(...encrypted.wipe);
         ({ state } = encrypted);
         const sealed = { kind: 'message', group, epoch: facts.epoch, chainNumber } as const;
@@ -97,7 +106,7 @@ export async function foundGroup(account: OpenAccount, { user, order, holder, lo
       const sequences = { ownSequence: me.person.account.sequence, peerSequence: keys.bundle.account.sequence };
       const { generation, predecessor } = nextFounding(conversation.lineage, { ...sequences, holder });
       const group = freshId<GroupId>(entropy);
-      const founded = await foundDirect({
+      const founded = foundDirect({
         engine: mls,
         me,
         peer: keys.bundle,
@@ -192,7 +201,8 @@ export async function prepareCommit(account: OpenAccount, { user, group, order }
       }
       const me = await account.people.me();
       const people = [me.person, await account.people.bundle(contact)];
-      const renewal = await renewLeaf({ engine: mls, me, group, state: record.state, entropy, people });
+      const nowMs = account.nowMs();
+      const renewal = renewLeaf({ engine: mls, me, group, state: record.state, nowMs, entropy, people });
       const payload = control.Commit.encode(renewal.commit).finish();
       const sealed: SealedRecord = {
         kind: 'commit',
@@ -204,8 +214,9 @@ export async function prepareCommit(account: OpenAccount, { user, group, order }
       };
       await ledger.commit([
         { put: 'outbox', value: { ...row, sealed } },
-        { put: 'group', value: { ...record, pending: renewal.pending } },
+        { put: 'group', value: { ...record, state: renewal.state, pending: renewal.pending } },
       ]);
+      wipe(...renewal.wipe);
       announce(account, user, [{ ...row, sealed }]);
     }),
   );

@@ -57,7 +57,7 @@ async function make(account: OpenAccount, count: number, lastResort: boolean): P
   const { mls: engine, entropy, ledger } = account;
   const madeMs = account.nowMs();
   const own = await account.people.me();
-  const made = await createKeyPackages({ engine, own, count, nowMs: madeMs, entropy });
+  const made = createKeyPackages({ engine, own, count, nowMs: madeMs, entropy });
   const records = made.map((one) => ({ ...one, lastResort, published: false, madeMs }));
   await ledger.commit(records.map((value): LedgerChange => ({ put: 'keyPackage', value })));
   return records;

@@ -2,6 +2,8 @@
  * The records of an open account: typed, the small ones in memory, every change durable before it shows. One `commit` is
  * one transaction of the store, and the write-ahead point of whatever it describes.
  */
+import { wipe } from '@securechat/crypto';
+import type { GroupState, MlsEngine } from '@securechat/e2ee';
 import { SecureChatError } from '@securechat/wire';
 import type { AccountId, ClientId, GroupId, MessageId } from '@securechat/wire';
 import type { AccountRecord, CountersRecord } from '../core/record-account.ts';
@@ -27,6 +29,11 @@ import { transferRecord } from '../core/record-transfer.ts';
 import { toBase64url } from '@securechat/wire';
 import type { ClientStore, StoreChange } from '../stores/port.ts';
 
+/** A group as it is worked with: its record, with the state that the engine understands. */
+export interface OpenGroup extends Omit<GroupRecord, 'messageKeys'> {
+  readonly state: GroupState;
+}
+
 export type LedgerChange =
   | { readonly put: 'account'; readonly value: AccountRecord }
   /** Keys of a reset whose answer is awaited: this account's record from then on. */
@@ -36,7 +43,7 @@ export type LedgerChange =
   | { readonly put: 'history'; readonly value: number }
   | { readonly put: 'contact'; readonly value: ContactRecord }
   | { readonly put: 'conversation'; readonly value: ConversationRecord }
-  | { readonly put: 'group'; readonly value: GroupRecord }
+  | { readonly put: 'group'; readonly value: OpenGroup }
   | { readonly put: 'keyPackage'; readonly value: KeyPackageRecord }
   | { readonly put: 'outbox'; readonly value: OutboxRecord }
   | { readonly put: 'parked'; readonly value: ParkedRecord }
@@ -56,8 +63,12 @@ const COUNTERS = 'counters';
 const CURSOR = 'cursor';
 const HISTORY = 'history';
 
+/** Groups whose state stays in memory: the ones used last. Reading one again takes a millisecond. */
+const GROUPS_OPEN_MAX = 256;
+
 export class Ledger {
   readonly #store: ClientStore;
+  readonly #mls: MlsEngine;
   #account: AccountRecord;
   #successor: AccountRecord | undefined;
   #counters: CountersRecord = noCounters;
@@ -75,17 +86,20 @@ export class Ledger {
   readonly #parked = new Map<number, ParkedRecord>();
   readonly #transfers = new Map<MessageId, TransferRecord>();
   readonly #failures = new Map<number, FailureRecord>();
+  /** As they are on the disk, the one used last at the end. */
+  readonly #groups = new Map<GroupId, OpenGroup>();
 
-  private constructor(store: ClientStore, account: AccountRecord) {
+  private constructor(store: ClientStore, mls: MlsEngine, account: AccountRecord) {
     this.#store = store;
+    this.#mls = mls;
     this.#account = account;
   }
 
   /** PROFILE_DAMAGED, SCHEMA_NEWER. */
-  static async open(store: ClientStore): Promise<Ledger> {
+  static async open(store: ClientStore, mls: MlsEngine): Promise<Ledger> {
     const account = await store.get('account', SELF);
     if (account === undefined) throw new SecureChatError('PROFILE_DAMAGED');
-    const ledger = new Ledger(store, accountRecord.decode(account));
+    const ledger = new Ledger(store, mls, accountRecord.decode(account));
     const counters = await store.get('account', COUNTERS);
     if (counters !== undefined) ledger.#counters = countersRecord.decode(counters);
     const successor = await store.get('account', SUCCESSOR);
@@ -164,9 +178,31 @@ export class Ledger {
   outboxByMessage(id: MessageId): OutboxRecord | undefined {
     return this.#outbox.get(this.#orderOfMessage.get(id) ?? -1);
   }
-  async group(group: GroupId): Promise<GroupRecord | undefined> {
-    const value = await this.#store.get('group', group);
-    return value === undefined ? undefined : groupRecord.decode(value);
+  /**
+   * To change a group, whoever reads it does so in the serial queue of its user, from here to the commit. Undefined for
+   * one that is not here, or whose state is of an engine that is gone.
+   */
+  async group(group: GroupId): Promise<OpenGroup | undefined> {
+    if (!this.#groups.has(group)) {
+      // In one turn, so that no commit comes in between.
+      const [value, base] = await Promise.all([this.#store.get('group', group), this.#store.get('groupBase', group)]);
+      if (value === undefined || base === undefined) return undefined;
+      const { messageKeys, ...record } = groupRecord.decode(value);
+      // Somebody else may have read it meanwhile: one state in memory is the true one.
+      if (!this.#groups.has(group)) this.#keep({ ...record, state: this.#mls.unpack({ base, messageKeys }) });
+      wipe(value, base, messageKeys);
+    }
+    const open = this.#groups.get(group);
+    if (open !== undefined) this.#keep(open);
+    return open;
+  }
+
+  #keep(open: OpenGroup): void {
+    this.#groups.delete(open.group);
+    this.#groups.set(open.group, open);
+    const [oldest] = this.#groups.keys();
+    // Not wiped: somebody may be at work with it.
+    if (this.#groups.size > GROUPS_OPEN_MAX && oldest !== undefined) this.#groups.delete(oldest);
   }
   hasMessage(user: string, id: MessageId): Promise<boolean> {
     return this.#store.hasMessage(user, id);
@@ -199,7 +235,7 @@ export class Ledger {
 
   /** All or nothing, durable when it resolves; what is read here changes then. PROFILE_UNWRITABLE. */
   async commit(changes: readonly LedgerChange[]): Promise<void> {
-    const writes = changes.map(encode);
+    const writes = changes.flatMap((change) => this.#encode(change));
     if (this.#countersDirty) {
       // Encoded in the moment of the call: commits apply in this order, so the highest number is written last.
       writes.push({ kind: 'put', collection: 'account', key: COUNTERS, value: countersRecord.encode(this.#counters) });
@@ -235,6 +271,26 @@ export class Ledger {
       record?.sealing.fill(0);
     }
     for (const { secrets } of this.#keyPackages.values()) secrets.fill(0);
+    for (const { state } of this.#groups.values()) this.#mls.discard(state);
+    this.#groups.clear();
+  }
+
+  #encode(change: LedgerChange): readonly StoreChange[] {
+    if ('drop' in change && change.drop === 'group')
+      return (['group', 'groupBase'] as const).map((collection) => ({ kind: 'delete', collection, key: change.key }));
+    return 'put' in change && change.put === 'group' ? this.#encodeGroup(change.value) : [encode(change)];
+  }
+
+  /** A message writes its keys alone; the base only where it is another than the one on the disk. */
+  #encodeGroup({ state, ...record }: OpenGroup): readonly StoreChange[] {
+    const key = record.group;
+    const { base, messageKeys } = this.#mls.pack(state, this.#groups.get(key)?.state);
+    const value = groupRecord.encode({ ...record, messageKeys });
+    wipe(messageKeys);
+    return [
+      { kind: 'put', collection: 'group', key, value },
+      ...(base === undefined ? [] : [{ kind: 'put', collection: 'groupBase', key, value: base } as const]),
+    ];
   }
 
   #remember(change: LedgerChange): void {
@@ -281,6 +337,8 @@ export class Ledger {
         this.#failures.set(change.value.number, change.value);
         return;
       case 'group':
+        this.#keep(change.value);
+        return;
       case 'message':
         return;
     }
@@ -291,9 +349,13 @@ export class Ledger {
       case 'successor':
         this.#successor = undefined;
         return;
-      case 'group':
+      case 'group': {
+        const open = this.#groups.get(change.key);
+        if (open !== undefined) this.#mls.discard(open.state);
+        this.#groups.delete(change.key);
         this.#userOfGroup.delete(change.key);
         return;
+      }
       case 'keyPackage':
         this.#keyPackages.delete(toBase64url(change.value.reference));
         return;
@@ -323,7 +385,9 @@ export function initialChanges(account: AccountRecord): readonly StoreChange[] {
   return [encode({ put: 'account', value: account })];
 }
 
-function encode(change: LedgerChange): StoreChange {
+type GroupChange = Extract<LedgerChange, { put: 'group' } | { drop: 'group' }>;
+
+function encode(change: Exclude<LedgerChange, GroupChange>): StoreChange {
   if ('drop' in change) return encodeDrop(change);
   switch (change.put) {
     case 'account':
@@ -342,8 +406,6 @@ function encode(change: LedgerChange): StoreChange {
       const { value } = change;
       return { kind: 'put', collection: 'conversation', key: value.user, value: conversationRecord.encode(value) };
     }
-    case 'group':
-      return { kind: 'put', collection: 'group', key: change.value.group, value: groupRecord.encode(change.value) };
     case 'keyPackage': {
       const key = toBase64url(change.value.reference);
       return { kind: 'put', collection: 'keyPackage', key, value: keyPackageRecord.encode(change.value) };
@@ -374,12 +436,10 @@ function encode(change: LedgerChange): StoreChange {
   }
 }
 
-function encodeDrop(change: Extract<LedgerChange, { drop: string }>): StoreChange {
+function encodeDrop(change: Exclude<Extract<LedgerChange, { drop: string }>, GroupChange>): StoreChange {
   switch (change.drop) {
     case 'successor':
       return { kind: 'delete', collection: 'account', key: SUCCESSOR };
-    case 'group':
-      return { kind: 'delete', collection: 'group', key: change.key };
     case 'keyPackage':
       return { kind: 'delete', collection: 'keyPackage', key: toBase64url(change.value.reference) };
     case 'outbox':

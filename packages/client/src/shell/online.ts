@@ -187,10 +187,12 @@ export async function renewOldKeys(account: OpenAccount): Promise<void> {
   for (const [user, { lineage }] of account.ledger.conversations) {
     const live = lineage.find(({ state }) => state === 'live');
     if (live === undefined) continue;
-    const record = await account.ledger.group(live.group);
-    if (record === undefined || record.ownKeysMs > before) continue;
-    const waiting = [...account.ledger.outbox.values()].some((row) => row.user === user && row.kind === 'commit');
-    if (!waiting) await account.serial.run(user, () => queueCommit(account, user));
+    await account.serial.run(user, async () => {
+      const record = await account.ledger.group(live.group);
+      if (record === undefined || record.ownKeysMs > before) return;
+      const waiting = [...account.ledger.outbox.values()].some((row) => row.user === user && row.kind === 'commit');
+      if (!waiting) await queueCommit(account, user);
+    });
   }
 }
 

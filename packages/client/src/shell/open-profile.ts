@@ -1,6 +1,7 @@
 /** An account's folder, locked, and its store, unlocked: what a login holds until the logout. */
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { mlsEngine } from '@securechat/e2ee';
 import { SecureChatError } from '@securechat/wire';
 import type { AccountRecord } from '../core/record-account.ts';
 import type { HeldLock } from '../lock.ts';
@@ -50,7 +51,7 @@ export async function createProfile(options: {
   if (account.stage === 'registering') mark(folder);
   const initial = initialChanges(account);
   const store = await createStore({ directory: folder, password, recoveryEntropy, initial });
-  return { folder, lock, store, ledger: await Ledger.open(store) };
+  return { folder, lock, store, ledger: await Ledger.open(store, mlsEngine) };
 }
 
 /**
@@ -65,7 +66,7 @@ export async function unlockProfile(folder: string, password: string): Promise<O
     lock = found.kind === 'held' ? found : await found.takeOver(keys.proofKey);
     const store = await keys.open();
     try {
-      return { folder, lock, store, ledger: await Ledger.open(store) };
+      return { folder, lock, store, ledger: await Ledger.open(store, mlsEngine) };
     } catch (error) {
       await store.close();
       throw error;

@@ -10,7 +10,8 @@ export const collections = [
   'server', // one record, key 'pin'
   'contact', // user name -> account id, certificates, pins, trust
   'conversation', // user name -> chain of groups, unread count, receipts owed
-  'group', // group id -> MLS state, epoch, chain numbers, pending commit
+  'group', // group id -> message keys, chain numbers, pending commit: what each message changes
+  'groupBase', // group id -> the rest of the MLS state
   'keyPackage', // hash of the public package -> private half
   'outbox', // position -> submission
   'parked', // mailbox number -> row that waits

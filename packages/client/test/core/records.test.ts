@@ -110,7 +110,7 @@ const samples: readonly {
   sample('group', groupRecord, {
     group: groupId,
     user: 'bob',
-    state: bytes(6000, 9),
+    messageKeys: bytes(340, 9),
     pending: bytes(10, 1),
     received: [{ device, highest: 9, missing: [2, 3] }],
     ownKeysMs: 1,

@@ -1,7 +1,7 @@
 /** People with real keys, engines and stores in memory, and one post office between them. */
 import { generateRsa, systemEntropy, verifyAccountBundle } from '@securechat/crypto';
 import type { RsaPrivate } from '@securechat/crypto';
-import { tsMlsEngine } from '@securechat/e2ee';
+import { mlsEngine } from '@securechat/e2ee';
 import type { AccountId, Code, Fingerprint } from '@securechat/wire';
 import type { ClientEvent } from '../../src/api.ts';
 import type { AccountRecord } from '../../src/core/record-account.ts';
@@ -14,7 +14,6 @@ import { MemoryStore } from './memory-store.ts';
 import { PostOffice } from './post-office.ts';
 
 const SERVER = `sha256:${'A'.repeat(43)}` as Fingerprint;
-const mls = tsMlsEngine();
 
 /** RSA keys are dear: drawn once for all tests. */
 const pool: { identity: RsaPrivate<'identity'>; recovery: RsaPrivate<'sealing'>; device: RsaPrivate<'sealing'> }[] = [];
@@ -51,8 +50,8 @@ export class Actor {
   async start(): Promise<Code | undefined> {
     const store = this.store;
     const engine = new Engine({
-      ledger: await Ledger.open(store),
-      mls,
+      ledger: await Ledger.open(store, mlsEngine),
+      mls: mlsEngine,
       entropy: systemEntropy,
       nowMs: () => this.nowMs(),
       random: () => 0,

@@ -38,6 +38,7 @@ const kinds: Readonly<Record<Collection, number>> = {
   parked: 8,
   transfer: 9,
   failure: 10,
+  groupBase: 11,
 };
 const OWN_KIND = 0;
 const MESSAGE_KIND = 100;
