@@ -2,6 +2,7 @@
  * `npm run torture -- --minutes N [--only NAME,…] [--seed S]`: real servers and clients under faults, judged
  * from outside. Ends with 1 at the first message that is lost, doubled, out of order, stuck, or stored though refused.
  */
+import { parseArgs } from 'node:util';
 import { chaos } from './chaos.ts';
 import { clocks } from './clocks.ts';
 import { diskErrors } from './disk-errors.ts';
@@ -13,19 +14,39 @@ import { randomOf, torture } from './torture.ts';
 
 const faults: readonly Fault[] = [kill, powerCut, diskErrors, fullDisk, chaos, clocks];
 
-const given = (name: string): string | undefined => {
-  const at = process.argv.indexOf(`--${name}`);
-  return at < 0 ? undefined : process.argv[at + 1];
-};
+const usage = `usage: npm run torture -- [--minutes N] [--seed S] [--only NAME,…]
 
-const minutes = Number(given('minutes') ?? 6);
-const only = given('only')?.split(',');
-const seed = Number(given('seed') ?? Date.now() % 1_000_000_000);
-const chosen = faults.filter(({ name }) => only === undefined || only.some((word) => name.includes(word)));
-if (!(minutes > 0) || !Number.isSafeInteger(seed) || chosen.length === 0) {
-  process.stderr.write(`usage: --minutes N, --seed S, --only of: ${faults.map(({ name }) => name).join(', ')}\n`);
+  --minutes N    for all faults together, each with its share (default 6)
+  --seed S       chooses the faults again as a run with that seed did
+  --only NAMES   parts of names, of: ${faults.map(({ name }) => name).join(', ')}
+`;
+
+function refuse(why: string): never {
+  process.stderr.write(`${why}\n${usage}`);
   process.exit(2);
 }
+
+function readOptions() {
+  const text = { type: 'string' } as const;
+  try {
+    return parseArgs({ options: { minutes: text, seed: text, only: text, help: { type: 'boolean' } } }).values;
+  } catch (error) {
+    return refuse((error as Error).message);
+  }
+}
+
+const options = readOptions();
+if (options.help === true) {
+  process.stdout.write(usage);
+  process.exit(0);
+}
+const minutes = Number(options.minutes ?? 6);
+const seed = Number(options.seed ?? Date.now() % 1_000_000_000);
+const words = options.only?.split(',');
+const chosen = faults.filter(({ name }) => words === undefined || words.some((word) => name.includes(word)));
+if (!(minutes > 0)) refuse('--minutes wants a number above 0.');
+if (!Number.isSafeInteger(seed)) refuse('--seed wants a whole number.');
+if (chosen.length === 0) refuse('--only names no fault.');
 process.stdout.write(`seed ${seed} (it chooses the faults; when they strike is up to the machine)\n`);
 const sound = await torture(chosen, {
   minutes,
