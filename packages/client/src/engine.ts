@@ -1,4 +1,5 @@
 /** What a simulation puts together instead of `connect.ts`: the engine of an open account over other ports. */
+export { attachTranscript } from '@securechat/session';
 export type { ClientEvent } from './api.ts';
 export type { AccountRecord } from './core/record-account.ts';
 export { messageRecord } from './core/record-message.ts';

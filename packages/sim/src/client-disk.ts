@@ -30,13 +30,14 @@ export class ClientDisk {
   readonly faults: DiskFaults = { fullUntilMs: 0, failNext: false, flushMsMax: 8 };
   readonly #world: World;
   readonly #chance: Chance;
-  #durable: Contents;
+  readonly #count: (feature: string) => void;
+  #durable: Contents = { records: new Map(), messages: new Map() };
   #store: DiskStore | undefined;
 
-  constructor(world: World, chance: Chance, durable: Contents = { records: new Map(), messages: new Map() }) {
+  constructor(world: World, chance: Chance, count: (feature: string) => void) {
     this.#world = world;
     this.#chance = chance;
-    this.#durable = durable;
+    this.#count = count;
   }
 
   /** The store of the next process; `onFailure`: the disk gave an IO error. */
@@ -47,6 +48,7 @@ export class ClientDisk {
       life,
       faults: this.faults,
       durable: this.#durable,
+      count: this.#count,
       onFailure,
     });
     this.#store = store;
@@ -86,6 +88,7 @@ export class DiskStore implements ClientStore {
   readonly #life: Life;
   readonly #faults: DiskFaults;
   readonly #durable: Contents;
+  readonly #count: (feature: string) => void;
   readonly #onFailure: () => void;
   #waiting: Written[] = [];
   #flushing: readonly Written[] = [];
@@ -100,6 +103,7 @@ export class DiskStore implements ClientStore {
     life: Life;
     faults: DiskFaults;
     durable: Contents;
+    count: (feature: string) => void;
     onFailure: () => void;
   }) {
     this.#world = parts.world;
@@ -107,6 +111,7 @@ export class DiskStore implements ClientStore {
     this.#life = parts.life;
     this.#faults = parts.faults;
     this.#durable = parts.durable;
+    this.#count = parts.count;
     this.#onFailure = parts.onFailure;
   }
 
@@ -206,10 +211,12 @@ export class DiskStore implements ClientStore {
     for (const change of changes)
       switch (change.kind) {
         case 'put':
+          if (change.collection === 'parked') this.#count('parked');
           records.set(`${change.collection}/${change.key}`, change.value);
           break;
         case 'delete':
-          records.delete(`${change.collection}/${change.key}`);
+          if (records.delete(`${change.collection}/${change.key}`) && change.collection === 'parked')
+            this.#count('parked row done');
           break;
         case 'message':
           messages.set(change.conversation, messages.get(change.conversation) ?? new Map<string, Uint8Array>());

@@ -1,7 +1,8 @@
 /** The client's end of a connection: the Link port over frames instead of records. */
 import type { Link, LinkEvents, RequestKind, RequestValue } from '@securechat/client/engine';
-import { Requests } from '@securechat/client/engine';
-import type { Code, Fingerprint, Frame, MailboxSeq } from '@securechat/wire';
+import { attachTranscript, Requests } from '@securechat/client/engine';
+import { ed25519 } from '@securechat/crypto';
+import type { Code, DeviceId, Fingerprint, Frame, MailboxSeq } from '@securechat/wire';
 import {
   codeOf,
   control,
@@ -11,6 +12,7 @@ import {
   decodeMessage,
   encodeAck,
   ID_BYTES,
+  idBytes,
   idOf,
   SecureChatError,
 } from '@securechat/wire';
@@ -24,9 +26,11 @@ const REQUEST_MS = 30_000;
 export class ClientLink implements Link, Peer {
   readonly serverFingerprint: Fingerprint;
   readonly sealingSequence = 1;
-  readonly resumed = false;
+  /** What the server said of the resumption. */
+  resumed = false;
   readonly life: Life;
   wire: Wire | undefined;
+  #device: DeviceId | undefined;
   readonly #person: Person;
   readonly #events: LinkEvents;
   readonly #witness: Witness;
@@ -40,6 +44,10 @@ export class ClientLink implements Link, Peer {
     this.#events = parts.events;
     this.#witness = parts.witness;
     this.serverFingerprint = parts.person.record.server;
+  }
+
+  get ended(): boolean {
+    return this.#ended;
   }
 
   async request<K extends RequestKind>(
@@ -60,14 +68,19 @@ export class ClientLink implements Link, Peer {
     throw new Error('not simulated: login');
   }
   async attach(options: Parameters<Link['attach']>[0]): Promise<control.Attached> {
-    const { storedUpTo, submitNumberHighest, history } = options;
+    const { account, device, signingSeed, storedUpTo, submitNumberHighest, history } = options;
+    this.#device = device;
+    const claim = { server: this.serverFingerprint, account, device, transcript: new Uint8Array(0) };
+    const signature = ed25519.sign(signingSeed, attachTranscript(claim));
+    const proof = { account: idBytes(account), device: idBytes(device), signature, resumed: this.resumed };
+    await this.request('attach', proof);
     const answer = await this.request('attachConfirm', { storedUpTo, submitNumberHighest, history });
     if (answer.$case !== 'attachConfirm') throw new SecureChatError('MALFORMED');
     return answer.value;
   }
   submit(body: Uint8Array): void {
     if (this.#ended) return;
-    this.#witness.submitted(this.#person, body);
+    if (this.#device !== undefined) this.#witness.submitted(this.#person.name, this.#device, body);
     this.#send('submit', body);
   }
   ack(upTo: MailboxSeq): void {
@@ -96,7 +109,7 @@ export class ClientLink implements Link, Peer {
       case 'refused': {
         const id = idOf(frame.body.subarray(0, ID_BYTES));
         const error = decodeFailure(decodeMessage(control.Failure, frame.body.subarray(ID_BYTES)));
-        this.#witness.refusalRead(this.#person, id, error.code);
+        if (this.#device !== undefined) this.#witness.refusalRead(this.#person.name, this.#device, id, error.code);
         return this.#events.onRefused(id, error);
       }
       case 'goaway':

@@ -1,10 +1,19 @@
 /** One person's device in a run: the real engine over a disk and a road of its own. */
-import type { ClientEvent, Link, LinkEvents, MessageRecord } from '@securechat/client/engine';
-import { Engine, initialChanges, Ledger, messageRecord, queueCommit, Sender } from '@securechat/client/engine';
-import { seededEntropy } from '@securechat/crypto';
+import type { ClientEvent, Link, LinkEvents, MessageRecord, Resumption } from '@securechat/client/engine';
+import {
+  Engine,
+  freshId,
+  initialChanges,
+  Ledger,
+  messageRecord,
+  queueCommit,
+  resetIdentity,
+  Sender,
+} from '@securechat/client/engine';
+import { ed25519, seededEntropy } from '@securechat/crypto';
 import type { MlsEngine } from '@securechat/e2ee';
-import type { Code } from '@securechat/wire';
-import { SecureChatError } from '@securechat/wire';
+import type { Code, DeviceId } from '@securechat/wire';
+import { SecureChatError, toBase64url } from '@securechat/wire';
 import type { Chance } from './chance.ts';
 import { ClientDisk } from './client-disk.ts';
 import type { DiskStore } from './client-disk.ts';
@@ -16,6 +25,7 @@ import type { Bug } from './planted.ts';
 import type { ServerNode } from './server-node.ts';
 import type { Witness } from './witness.ts';
 import type { Life, World } from './world.ts';
+import { FILES_ROOT } from './virtual-files.ts';
 import { fate } from './world.ts';
 
 /** How long somebody waits for an answer before the message counts as queued. */
@@ -56,11 +66,22 @@ export class ClientNode {
   #starting = false;
   #lives = 0;
   #wire: Wire | undefined;
+  #device: DeviceId;
 
   constructor(parts: ClientNodeParts) {
     this.#parts = parts;
     this.person = parts.person;
-    this.disk = new ClientDisk(parts.world, parts.chance.fork('disk'));
+    this.disk = new ClientDisk(parts.world, parts.chance.fork('disk'), (feature) => parts.witness.count(feature));
+    this.#device = parts.person.record.device;
+  }
+
+  /** Files of this person, before `in/`: those received. */
+  get folder(): string {
+    return `${FILES_ROOT}/${this.person.name}`;
+  }
+  get device(): DeviceId {
+    this.#device = this.running?.engine.ledger.account.device ?? this.#device;
+    return this.#device;
   }
 
   /** The profile as it is after the registration. */
@@ -89,11 +110,11 @@ export class ClientNode {
           ledger,
           mls,
           entropy,
-          nowMs: () => BEGIN_MS + world.nowMs + this.skewMs,
+          nowMs: () => BEGIN_MS + world.nowMs + world.daysMs + this.skewMs,
           steadyMs: () => world.nowMs,
           random: () => chance.fraction(),
-          emit: (event) => life.alive && this.#emit(event),
-          open: (events) => this.#connect(life, events),
+          emit: (event) => life.alive && this.#emit(event, life),
+          open: (events, resumption) => this.#connect(life, events, resumption),
           onEnded: (code) => {
             if (life.alive) this.#ended(code);
           },
@@ -133,6 +154,53 @@ export class ClientNode {
     this.#parts.world.as(running.life, () => {
       const { engine } = running;
       void engine.serial.run(user, () => queueCommit(engine, user)).catch(() => undefined);
+    });
+  }
+
+  /** New keys: once in a run, those that were made beforehand. */
+  resetKeys(): void {
+    const { running, person } = this;
+    if (running === undefined || this.device !== person.record.device) return;
+    const { world, witness } = this.#parts;
+    witness.reset.add(person.name);
+    world.as(running.life, () => {
+      const { engine } = running;
+      const { identity, sealing } = person.spare;
+      void (async () => {
+        const lost = await resetIdentity(engine, async (entropy) => {
+          const keys = { device: freshId<DeviceId>(entropy), signing: ed25519.generate(entropy), sealing };
+          return { identity, keys };
+        });
+        if (lost === undefined) await engine.changeOver();
+        else await engine.resetHappened();
+        if (engine.ledger.account.device !== person.record.device) witness.count('keys reset');
+      })().catch(() => undefined);
+    });
+  }
+
+  offerFile(to: string, name: string, content: Uint8Array): void {
+    const { running } = this;
+    if (running === undefined) return;
+    const { world, witness } = this.#parts;
+    const path = `${this.folder}/${name}`;
+    const offer = witness.offered({ from: this.person.name, to, name, content, id: undefined, shown: new Set() });
+    world.files.put(path, content);
+    world.as(running.life, () => {
+      const { engine } = running;
+      void (async () => {
+        const { id, done } = await engine.transfers.offer(to, path, content.length, () => undefined);
+        offer.id = id;
+        done();
+      })().catch(() => undefined);
+    });
+  }
+
+  /** A person looks at the offer for a while. */
+  #answerOffer(life: Life, id: string): void {
+    const { world, chance } = this.#parts;
+    const accepts = !chance.oneIn(5);
+    world.after(chance.between(10, 4000), life, () => {
+      void this.running?.engine.transfers.answer(id, accepts, `${this.folder}/in`).catch(() => undefined);
     });
   }
 
@@ -185,6 +253,7 @@ export class ClientNode {
     this.#parts.witness.note(`${running.life.name} crashes`);
     running.life.alive = false;
     this.disk.crash();
+    this.#parts.world.files.crash(this.folder, this.#parts.chance);
     this.#wire?.die('client', deafMs);
     this.#bury(running);
   }
@@ -210,7 +279,11 @@ export class ClientNode {
     return [...(this.disk.durable.messages.get(user)?.values() ?? [])].map((value) => messageRecord.decode(value));
   }
 
-  async #connect(life: Life, events: LinkEvents): Promise<{ readonly link: Link; readonly opened: never }> {
+  async #connect(
+    life: Life,
+    events: LinkEvents,
+    resumption: Resumption | undefined,
+  ): Promise<{ readonly link: Link; readonly opened: never }> {
     const { world, server, person, witness, bug, chance } = this.#parts;
     const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
     await wait(chance.between(this.road.latencyMsMin, this.road.latencyMsMax));
@@ -219,16 +292,28 @@ export class ClientNode {
       throw new SecureChatError('UNREACHABLE');
     }
     const link = new ClientLink({ life, person, events, witness });
-    const wire = server.accept(person, link, this.road);
-    if (wire === undefined) throw new SecureChatError('UNREACHABLE');
-    link.wire = wire;
-    this.#wire = wire;
+    const there = server.accept(person, link, this.road);
+    if (there === undefined) throw new SecureChatError('UNREACHABLE');
+    link.wire = there.wire;
+    this.#wire = there.wire;
+    if (resumption !== undefined) {
+      const late = wait(CONNECT_MS).then(() => undefined);
+      const resumed = await Promise.race([there.door.resume(toBase64url(resumption.handle)), late]);
+      if (resumed === undefined || link.ended) throw new SecureChatError('UNREACHABLE');
+      link.resumed = resumed;
+    }
     const shown = bug?.link?.(link, events, { world, life }) ?? link;
     return { link: shown, opened: undefined as never };
   }
 
-  #emit(event: ClientEvent): void {
+  #emit(event: ClientEvent, life: Life): void {
     this.#parts.witness.event(this.person.name, event);
+    if (event.kind === 'fileOffer') this.#answerOffer(life, event.id);
+    // The server knows the account no more, or, put back, not its new keys: nothing is left to wait for.
+    const { deleted, reset, restored } = this.#parts.witness;
+    const { name } = this.person;
+    const unknown = deleted.has(name) || (restored && reset.has(name));
+    if (event.kind === 'connection' && event.code === 'NOT_AUTHENTICATED' && unknown) this.#ended(event.code);
   }
 
   #ended(code: Code): void {

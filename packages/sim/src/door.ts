@@ -1,11 +1,13 @@
 /**
- * The server's end of a connection, from attach on: what `shell/link.ts` does once its session stands, over frames
- * instead of records. Submissions, deliveries and operations are the real ones.
+ * The server's end of a connection: what `shell/link.ts` does once its session stands, over frames instead of records.
+ * Submissions, deliveries and operations are the real ones. A device shows its signing key at each attach; of the secret
+ * that is sealed to its RSA key there is no trace here, as in a resumed session.
  */
 import type { Caller, LinkHandle, LinkState, ServerParts } from '@securechat/server/parts';
-import { Delivery, runEffects, serveRequest, Submits } from '@securechat/server/parts';
+import { Delivery, runEffects, serveRequest, Submits, takeResumption } from '@securechat/server/parts';
 import type { Code, Frame } from '@securechat/wire';
 import { ByteWriter, codes, control, decodeAck, decodeMessage } from '@securechat/wire';
+import type { Liar } from './liar.ts';
 import type { Peer, Wire } from './network.ts';
 import type { Person } from './people.ts';
 import type { Witness } from './witness.ts';
@@ -17,29 +19,46 @@ export interface DoorParts {
   readonly person: Person;
   readonly witness: Witness;
   readonly keepsOldConnections: boolean;
+  /** What this connection lies about; undefined on an honest server. */
+  readonly liar: Liar | undefined;
   readonly onGone: () => void;
 }
+
+/** There is no handshake, and so no transcript that a signature could hold. */
+const none = new Uint8Array(0);
 
 export class Door implements LinkHandle, Peer {
   readonly life: Life;
   wire: Wire | undefined;
   readonly #parts: DoorParts;
   readonly #requests: Frame[] = [];
-  #state: LinkState;
+  #state: LinkState = { kind: 'anonymous' };
+  #resumed: Caller['resumed'];
   #serving = false;
   #closing = false;
   #leaving = false;
   #submits: Submits | undefined;
   #delivery: Delivery | undefined;
-  #generation = 0;
 
   constructor(parts: DoorParts) {
     this.#parts = parts;
     this.life = parts.life;
-    const { account, device } = parts.person.record;
-    // The handshake and the proof of the device's keys went before.
-    this.#state = { kind: 'attaching', account, device };
     parts.server.links.add(this);
+  }
+
+  /** What the handshake says of a resumption: it is used up, whether or not it is good. */
+  resume(handle: string): Promise<boolean> {
+    const { server, witness, person } = this.#parts;
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    takeResumption(server, handle).then(
+      (taken) => {
+        this.#resumed = taken && { account: taken.account, device: taken.device };
+        witness.resumed(person.name, handle, taken !== undefined);
+        resolve(taken !== undefined);
+      },
+      () => this.finish(),
+    );
+    return promise;
   }
 
   // ---- LinkHandle
@@ -77,6 +96,7 @@ export class Door implements LinkHandle, Peer {
     if (this.#closing || this.#leaving) return;
     switch (frame.kind) {
       case 'submit':
+        if (this.#lies(frame.body)) return;
         if (this.#submits?.handle(frame.body) !== true) this.#parts.witness.fail('protocol', 'a submit before attach');
         return;
       case 'ack':
@@ -91,6 +111,15 @@ export class Door implements LinkHandle, Peer {
 
   onClose(): void {
     this.#release();
+  }
+
+  /** True: it is answered, and goes no further. */
+  #lies(submit: Uint8Array): boolean {
+    const unasked = this.#parts.liar?.unasked();
+    if (unasked !== undefined) this.#send('accepted', unasked);
+    const instead = this.#parts.liar?.submit(submit);
+    if (instead !== undefined) this.#send('accepted', instead);
+    return instead !== undefined;
   }
 
   // ---- requests, one after the other
@@ -108,14 +137,16 @@ export class Door implements LinkHandle, Peer {
     const { reply } = await serveRequest(frame, { server, caller: this.#caller(), spend: () => undefined });
     if (this.#closing) return;
     if (reply.kind === 'close') return this.finish();
-    this.#send('response', control.Response.encode({ body: reply.body }).finish(), frame.request);
+    const body = this.#parts.liar?.answer(reply.body) ?? reply.body;
+    this.#send('response', control.Response.encode({ body }).finish(), frame.request);
+    if (reply.next?.kind === 'attaching') this.#state = reply.next;
     if (reply.next?.kind === 'attached') this.#attached(reply.next, frame, reply.body);
     if (reply.effects !== undefined) await runEffects(reply.effects, this, server).catch(() => undefined);
     if (reply.finish === true || (this.#state.kind === 'attaching' && reply.body.$case === 'failure')) this.finish();
   }
 
   #caller(): Caller {
-    return { link: this, state: this.#state, address: '', transcript: new Uint8Array(0), resumed: undefined };
+    return { link: this, state: this.#state, address: '', transcript: none, resumed: this.#resumed };
   }
 
   #attached(
@@ -128,14 +159,13 @@ export class Door implements LinkHandle, Peer {
     const { account, device, generation } = state;
     if (body?.$case !== 'attachConfirm' || answer.$case !== 'attachConfirm') return;
     this.#state = state;
-    this.#generation = generation;
-    witness.attached(person, generation);
+    witness.attached(person, device, generation);
     if (server.links.ofDevice(device) !== this) return this.end('SESSION_REPLACED');
     this.#submits = new Submits({
       server,
       sender: { account, device, generation },
       send: (kind, bytes) => {
-        witness.answered(person, this.#generation, kind, bytes);
+        witness.answered(person.name, device, kind, bytes);
         this.#send(kind, bytes);
       },
       onLoad: () => this.#leaveWhenIdle(),
@@ -152,7 +182,9 @@ export class Door implements LinkHandle, Peer {
       generation,
       storedUpTo: body.value.storedUpTo,
       mailboxNext: (answer.value as control.Attached).mailboxNext,
-      send: (bytes) => this.#send('deliver', bytes),
+      send: (bytes) => {
+        for (const body of this.#parts.liar?.rows(device, bytes) ?? [bytes]) this.#send('deliver', body);
+      },
       onFailure: () => this.finish(),
     });
     server.presences.changed(account);

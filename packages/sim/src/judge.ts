@@ -24,8 +24,8 @@ interface Case extends Evidence {
   readonly messages: (node: ClientNode, user: string) => readonly MessageRecord[];
 }
 
-/** Gaps that say where something went that was accepted. Nothing is old enough to expire in a run. */
-const explained: ReadonlySet<Code> = new Set<Code>(['RESYNC_REQUIRED']);
+/** Gaps that say where something went that was accepted. */
+const explained: ReadonlySet<Code> = new Set<Code>(['RESYNC_REQUIRED', 'EXPIRED']);
 
 export async function judge(given: Evidence): Promise<void> {
   const read = new Map<string, readonly MessageRecord[]>();
@@ -40,6 +40,7 @@ export async function judge(given: Evidence): Promise<void> {
   everyPromise(evidence);
   everyOrder(evidence);
   everyGap(evidence);
+  everyFile(evidence);
   everyKey(evidence);
   await everyGroup(evidence);
 }
@@ -75,30 +76,52 @@ function judgeMessage(evidence: Case, saying: Saying, sender: ClientNode, receiv
   if (status === 'taken' && state === undefined) return witness.fail('forgotten', `${from} has no ${text} any more`);
   if (state === 'queued') return witness.fail('never-settled', `${text} of ${from} is still queued`);
   const refused = state === 'failed' || (status === 'refused' && state === undefined);
-  if (refused && arrived.length > 0 && !witness.deleted.has(to))
-    return witness.fail(
-      'refused-then-delivered',
-      `${text} failed for ${from} (${code ?? saying.code}) and ${to} has it`,
-    );
+  if (refused && arrived.length > 0) {
+    if (!sentBackLate(witness, to, code))
+      witness.fail('refused-then-delivered', `${text} failed for ${from} (${code ?? saying.code}) and ${to} has it`);
+    return witness.count('failed, and read before');
+  }
   // Stored before, and hidden by whoever blocked since.
   if (witness.blocked.has(`${to} ${from}`)) return;
   const accepted = state === 'sent' || state === 'delivered' || state === 'read';
-  if (accepted && arrived.length === 0 && !mayLack(evidence, to) && !witness.rolledBack.has(to))
-    return witness.fail('lost', `${text} is ${state} for ${from} and ${to} does not have it`);
-  if (accepted && arrived.length === 0 && !mayLack(evidence, to))
-    witness.fail('lost-in-silence', `${text} is ${state} for ${from}, ${to} does not have it and shows no gap`);
+  if (!accepted || arrived.length > 0 || mayLack(evidence, to)) return;
+  if (witness.liedTo || witness.restored) {
+    if (!isSeen(evidence, saying))
+      witness.fail('lost-in-silence', `${text} is ${state} for ${from}, and nobody is shown that ${to} lacks it`);
+  } else if (!witness.rolledBack.has(to))
+    witness.fail('lost', `${text} is ${state} for ${from} and ${to} does not have it`);
+  else witness.fail('lost-in-silence', `${text} is ${state} for ${from}, ${to} does not have it and shows no gap`);
+}
+
+/** It went back to its sender although it had been read, which the server had not heard. */
+function sentBackLate(witness: Witness, to: string, code: Code | undefined): boolean {
+  if (witness.deleted.has(to) || witness.restored || witness.liedTo) return true;
+  return (code === 'EXPIRED' && witness.expired) || (code === 'RECIPIENT_RESET' && witness.reset.has(to));
+}
+
+/** With a server that lied or went back: a loss is shown, or nothing came after it that could show it. */
+function isSeen({ witness, clients, messages }: Case, { from, to, number }: Saying): boolean {
+  const receiver = clients.get(to);
+  const parked = receiver?.running?.engine.ledger.parked.size ?? 0;
+  if (receiver?.over !== undefined || parked > 0 || (witness.gaps.get(to) ?? []).length > 0) return true;
+  if (receiver === undefined || witness.restored) return false;
+  const later = witness.sayings.filter((one) => one.number > number && one.from === from && one.to === to);
+  const got = new Set(messages(receiver, from).map(({ text }) => text));
+  return !later.some(({ text }) => got.has(text));
 }
 
 /** D1, from the server's mouth: whatever it called stored is there. */
 function everyPromise(evidence: Case): void {
   const { witness, clients, messages } = evidence;
+  if (witness.restored || witness.liedTo) return;
   for (const { from, message, device } of witness.promised()) {
-    const receiver = [...clients.values()].find(({ person }) => person.record.device === device);
+    const receiver = clients.get(witness.personOf.get(device) ?? '');
     if (receiver === undefined || mayLack(evidence, receiver.person.name)) continue;
     const saidTo = witness.sayings.some(({ to }) => to === receiver.person.name);
     const sender = clients.get(from);
-    const isMessage = sender && messages(sender, receiver.person.name).some(({ id, own }) => own && id === message);
-    if (!saidTo || isMessage !== true || witness.blocked.has(`${receiver.person.name} ${from}`)) continue;
+    const own = sender && messages(sender, receiver.person.name).find((one) => one.own && one.id === message);
+    const back = own?.state === 'failed' && sentBackLate(witness, receiver.person.name, own.code);
+    if (!saidTo || own === undefined || back || witness.blocked.has(`${receiver.person.name} ${from}`)) continue;
     if (!messages(receiver, from).some(({ id, own }) => !own && id === message))
       witness.fail('promise-broken', `the server said that ${receiver.person.name} has ${message} of ${from}`);
   }
@@ -109,6 +132,7 @@ function everyOrder({ witness, clients, messages }: Case): void {
   for (const receiver of clients.values())
     for (const from of clients.keys()) {
       if (witness.rolledBack.has(from) || witness.rolledBack.has(receiver.person.name)) continue;
+      if ((witness.restored || witness.liedTo) && witness.gaps.has(receiver.person.name)) continue;
       const got = messages(receiver, from).flatMap(({ own, text }) => (own ? [] : [numbers.get(text) ?? -1]));
       const wrong = got.findIndex((number, at) => at > 0 && number < (got[at - 1] ?? 0));
       if (wrong > 0) witness.fail('order', `${receiver.person.name} has ${from}'s ${got.join()}`);
@@ -117,10 +141,31 @@ function everyOrder({ witness, clients, messages }: Case): void {
 
 /** A gap is only where something is missing. */
 function everyGap({ witness }: Evidence): void {
-  if (witness.rolledBack.size > 0) return;
-  for (const [name, gaps] of witness.gaps)
+  if (witness.rolledBack.size > 0 || witness.restored || witness.liedTo) return;
+  for (const [name, gaps] of witness.gaps) {
+    // What expired leaves holes in chains as well, and messages whose invitation is gone.
+    const expired = witness.expired && gaps.some(({ code }) => code === 'EXPIRED');
     for (const { code, missing } of gaps)
-      if (!explained.has(code)) witness.fail('gap', `${name} is shown a gap of ${missing}: ${code}`);
+      if (!explained.has(code) && !expired) witness.fail('gap', `${name} is shown a gap of ${missing}: ${code}`);
+  }
+}
+
+/** A file that somebody has is whole, and it is there where that was shown. */
+function everyFile({ world, witness, clients }: Case): void {
+  for (const { from, to, name, content, shown } of witness.offers) {
+    const receiver = clients.get(to);
+    if (receiver === undefined) continue;
+    const stem = name.slice(0, name.indexOf('.'));
+    const got = world.files.below(`${receiver.folder}/in`).filter(([path]) => {
+      const file = path.slice(path.lastIndexOf('/') + 1);
+      return file === name || file.startsWith(`${stem} (`);
+    });
+    if (got.some(([, bytes]) => Buffer.compare(bytes, content) !== 0))
+      witness.fail('file-damaged', `${to} has another ${name} than ${from} sent`);
+    if (got.length === 0 && (shown.has(`${to} fileReceived`) || shown.has(`${from} fileDelivered`)))
+      witness.fail('file-lost', `${to} does not have ${name}, which was shown as received`);
+    if (got.length > 1) witness.count('file written twice');
+  }
 }
 
 /** Used keys are nowhere any more: not on a disk, not in the memory that was named. */
@@ -146,6 +191,7 @@ function everyKey({ witness, clients, spent, wipes }: Evidence): void {
 
 /** Both sides of a conversation write in one group, and agree on its epoch. */
 async function everyGroup({ world, witness, clients, engineFor }: Evidence): Promise<void> {
+  if (witness.liedTo) return;
   for (const [name, client] of clients)
     for (const [user, { lineage }] of client.running?.engine.ledger.conversations ?? []) {
       const peer = clients.get(user);

@@ -1,8 +1,9 @@
 /** People with real keys and certificates. RSA keys are dear: made once per process, the same for every run. */
 import type { AccountRecord } from '@securechat/client/engine';
 import { certifyAccount, certifyDevice, freshId, recoverySigning } from '@securechat/client/engine';
-import type { RsaPrivate } from '@securechat/crypto';
-import { ed25519, generateRsa, seededEntropy, sha256 } from '@securechat/crypto';
+import type { RsaPrivate, RsaPurpose } from '@securechat/crypto';
+import { ed25519, generateRsa, importRsaPrivate, seededEntropy, sha256 } from '@securechat/crypto';
+import { createVault } from '@securechat/e2ee';
 import type { AccountRecord as ServerRecord } from '@securechat/server/parts';
 import type { AccountId, DeviceId, Fingerprint } from '@securechat/wire';
 import { toBase64url } from '@securechat/wire';
@@ -17,6 +18,9 @@ export interface Person {
   readonly record: AccountRecord;
   /** What the server has of the account. */
   readonly served: ServerRecord;
+  readonly vault: Uint8Array;
+  /** For a reset of the keys. */
+  readonly spare: { readonly identity: RsaPrivate<'identity'>; readonly sealing: RsaPrivate<'sealing'> };
 }
 
 export interface Cast {
@@ -27,34 +31,49 @@ export interface Cast {
 
 export const NAMES = ['alice', 'bob', 'carol', 'dave', 'erin'] as const;
 
+/** Private keys, PKCS #8, in the order in which they are used: the server's two, then five of each person. */
+export type Keys = readonly Uint8Array[];
+const KEYS = 2 + 5 * NAMES.length;
+
+export async function makeKeys(): Promise<Keys> {
+  const made = await Promise.all(Array.from({ length: KEYS }, () => generateRsa('identity', BITS)));
+  return made.map((key) => key.exportPkcs8());
+}
+
 let made: Promise<Cast> | undefined;
 
-export function cast(): Promise<Cast> {
-  made ??= makeCast();
+/** The people of every run of this process; `keys` of another one, since they take seconds to make. */
+export function cast(keys?: Keys): Promise<Cast> {
+  made ??= makeCast(keys);
   return made;
 }
 
-async function makeCast(): Promise<Cast> {
-  const [serverIdentity, serverSealing] = await Promise.all([
-    generateRsa('identity', BITS),
-    generateRsa('sealing', BITS),
-  ]);
+async function makeCast(given?: Keys): Promise<Cast> {
+  const keys = [...(given ?? (await makeKeys()))];
+  const next = <P extends RsaPurpose>(purpose: P): RsaPrivate<P> =>
+    importRsaPrivate(purpose, keys.shift() ?? new Uint8Array(0));
+  const [serverIdentity, serverSealing] = [next('identity'), next('sealing')];
   const server = serverIdentity.public.fingerprint;
-  const people = await Promise.all(NAMES.map((name) => makePerson(name, server)));
-  return { people, serverIdentity, serverSealing };
+  const people = NAMES.map((name) => {
+    const own = { identity: next('identity'), sealing: next('sealing'), recoverySealing: next('sealing') };
+    const spare = { identity: next('identity'), sealing: next('sealing') };
+    return makePerson(name, server, { ...own, spare });
+  });
+  return { people: await Promise.all(people), serverIdentity, serverSealing };
 }
 
-async function makePerson(username: string, server: Fingerprint): Promise<Person> {
+async function makePerson(
+  username: string,
+  server: Fingerprint,
+  keyPairs: Person['spare'] & Pick<Person, 'spare'> & { readonly recoverySealing: RsaPrivate<'sealing'> },
+): Promise<Person> {
+  const { identity, sealing, spare, recoverySealing } = keyPairs;
   const entropy = seededEntropy(username);
-  const [identity, sealing, recoverySealing] = await Promise.all([
-    generateRsa('identity', BITS),
-    generateRsa('sealing', BITS),
-    generateRsa('sealing', BITS),
-  ]);
   const account = freshId<AccountId>(entropy);
   const signing = ed25519.generate(entropy);
   const keys = { device: freshId<DeviceId>(entropy), signing, sealing };
-  const recovery = recoverySigning(entropy(16));
+  const recoveryEntropy = entropy(16);
+  const recovery = recoverySigning(recoveryEntropy);
   const certified = { account, sequence: 1, identity, nowMs: BEGIN_MS };
   const accountJws = await certifyAccount({
     ...certified,
@@ -100,5 +119,6 @@ async function makePerson(username: string, server: Fingerprint): Promise<Person
     disabled: false,
     resets: { day: 0, count: 0 },
   };
-  return { name: username, record, served };
+  const vault = createVault({ account, sequence: 1, identity, recoverySealing, recoveryEntropy, entropy });
+  return { name: username, record, served, vault, spare };
 }

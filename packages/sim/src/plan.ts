@@ -1,7 +1,11 @@
 /** What happens in a run: drawn from the seed beforehand, so that a failure can be told again with fewer steps. */
 import type { Chance } from './chance.ts';
 import { chanceOf } from './chance.ts';
+import type { Lie } from './liar.ts';
+import { lies } from './liar.ts';
 import { NAMES } from './people.ts';
+import type { Tampering } from './tamper.ts';
+import { tamperings } from './tamper.ts';
 
 export type Action =
   | { readonly kind: 'send'; readonly from: string; readonly to: string; readonly onlineOnly: boolean }
@@ -23,7 +27,15 @@ export type Action =
   | { readonly kind: 'copy'; readonly who: string }
   | { readonly kind: 'put-back'; readonly who: string }
   | { readonly kind: 'delete-account'; readonly who: string }
-  | { readonly kind: 'sleep'; readonly ms: number };
+  | { readonly kind: 'sleep'; readonly ms: number }
+  /** On every clock, without anything happening meanwhile. */
+  | { readonly kind: 'days'; readonly count: number }
+  | { readonly kind: 'file'; readonly from: string; readonly to: string; readonly bytes: number }
+  | { readonly kind: 'reset'; readonly who: string }
+  | { readonly kind: 'server-copy' }
+  | { readonly kind: 'server-put-back'; readonly as: 'restored' | 'copied' }
+  | { readonly kind: 'lie'; readonly how: Lie }
+  | { readonly kind: 'tamper'; readonly how: Tampering };
 
 export interface Step {
   /** After the step before it. */
@@ -41,6 +53,7 @@ export interface Plan {
   readonly steps: readonly Step[];
 }
 
+const MEGABYTE = 1_048_576;
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
 
@@ -52,8 +65,9 @@ export function planOf(seed: string, count: number): Plan {
     const to = (from + chance.between(1, people.length - 1)) % people.length;
     return [people[from] ?? 'alice', people[to] ?? 'bob'];
   });
-  // Not every trouble in every run: few at a time go deeper.
-  const troubles = kinds.filter(() => chance.oneIn(3));
+  // Not every trouble in every run: few at a time go deeper. A server that lies, or was put back, is judged by other rules.
+  const dishonest = chance.oneIn(8) ? chance.pick([lying, puttingBack]) : [];
+  const troubles = [...kinds.filter(() => chance.oneIn(4)), ...dishonest];
   const tempoMs = chance.pick([20, 150, 1500]);
   const talk = chance.between(40, 85);
   const draw = { chance, conversations, people };
@@ -94,6 +108,16 @@ function down({ chance }: Draw): number {
   return chance.pick([chance.between(1, 100), chance.between(100, 5000), chance.between(1000, MINUTE_MS)]);
 }
 
+const lying: readonly ((draw: Draw) => Action)[] = [
+  ({ chance }) => ({ kind: 'lie', how: chance.pick(lies) }),
+  ({ chance }) => ({ kind: 'tamper', how: chance.pick(tamperings) }),
+];
+
+const puttingBack: readonly ((draw: Draw) => Action)[] = [
+  ({ chance }) =>
+    chance.oneIn(2) ? { kind: 'server-copy' } : { kind: 'server-put-back', as: chance.pick(['restored', 'copied']) },
+];
+
 const kinds: readonly ((draw: Draw) => Action)[] = [
   (draw) => ({ kind: 'crash', who: somebody(draw), downMs: down(draw), deafMs: deaf(draw) }),
   (draw) => ({ kind: 'crash', who: somebody(draw), downMs: 10, deafMs: deaf(draw) }),
@@ -124,4 +148,11 @@ const kinds: readonly ((draw: Draw) => Action)[] = [
   (draw) => ({ kind: draw.chance.oneIn(2) ? 'copy' : 'put-back', who: somebody(draw) }),
   (draw) => (draw.chance.oneIn(12) ? { kind: 'delete-account', who: somebody(draw) } : send(draw)),
   (draw) => ({ kind: 'sleep', ms: draw.chance.between(1000, 5 * MINUTE_MS) }),
+  (draw) => ({ kind: 'days', count: draw.chance.pick([1, 7, 16, 31]) }),
+  (draw) => (draw.chance.oneIn(6) ? { kind: 'reset', who: somebody(draw) } : send(draw)),
+  (draw) => {
+    const [from, to] = pair(draw);
+    const bytes = draw.chance.oneIn(30) ? MEGABYTE + 1000 : draw.chance.between(0, draw.chance.pick([100, 200_000]));
+    return { kind: 'file', from, to, bytes };
+  },
 ];

@@ -5,10 +5,12 @@
  */
 import { DatabaseSync } from 'node:sqlite';
 import type { FromWriter, OperationName, ToWriter, WriterChannel } from '@securechat/server/parts';
-import { createOperations, decideSubmit, migrate, unpackSubmission } from '@securechat/server/parts';
+import { createOperations, decideSubmit, forgetFuture, migrate, unpackSubmission } from '@securechat/server/parts';
 import type { Limits } from '@securechat/wire';
 import type { Chance } from './chance.ts';
 import type { Bug } from './planted.ts';
+import type { BlobImage } from './server-blobs.ts';
+import { ServerBlobs } from './server-blobs.ts';
 import type { Witness } from './witness.ts';
 import type { Life, World } from './world.ts';
 
@@ -39,9 +41,15 @@ const reads: ReadonlySet<OperationName> = new Set<OperationName>([
   'contacts',
 ]);
 
+export interface ServerImage {
+  readonly database: Uint8Array;
+  readonly blobs: BlobImage;
+}
+
 export class ServerDisk {
   readonly faults = { fullUntilMs: 0, failNext: false, flushMsMax: 6 };
   readonly db: DatabaseSync;
+  readonly blobs = new ServerBlobs();
   readonly #world: World;
   readonly #chance: Chance;
   readonly #limits: Limits;
@@ -71,6 +79,18 @@ export class ServerDisk {
       life,
       monotonicMs,
     });
+  }
+
+  /** What a backup takes along. */
+  copy(): ServerImage {
+    return { database: this.db.serialize(), blobs: this.blobs.copy() };
+  }
+
+  /** Puts a copy in its place, while no server runs; `as`: by `securechat restore`, or by hand. */
+  restore({ database, blobs }: ServerImage, as: 'restored' | 'copied'): void {
+    this.db.deserialize(database);
+    if (as === 'restored') forgetFuture(this.db);
+    this.blobs.restore(blobs);
   }
 
   close(): void {

@@ -16,9 +16,10 @@ import {
   Workload,
 } from '@securechat/server/parts';
 import { seededEntropy } from '@securechat/crypto';
-import type { Limits } from '@securechat/wire';
+import type { DeviceId, Limits } from '@securechat/wire';
 import type { Chance } from './chance.ts';
 import { Door } from './door.ts';
+import { Liar } from './liar.ts';
 import type { Peer } from './network.ts';
 import { Wire } from './network.ts';
 import type { Cast, Person } from './people.ts';
@@ -54,6 +55,7 @@ interface Running {
 
 export class ServerNode {
   readonly disk: ServerDisk;
+  readonly liar: Liar;
   /** Wall clock minus virtual time. */
   skewMs = 0;
   readonly #parts: ServerNodeParts;
@@ -66,6 +68,7 @@ export class ServerNode {
   constructor(parts: ServerNodeParts) {
     this.#parts = parts;
     this.disk = new ServerDisk(parts);
+    this.liar = new Liar(parts.chance.fork('liar'), parts.witness);
     const flags = { data: '/nowhere', logLevel: 'silent', listen: '127.0.0.1:0', listenTcp: '127.0.0.1:0' };
     this.#config = { ...loadConfig({ flags, env: {}, home: '/nowhere' }), limits: parts.limits };
   }
@@ -86,7 +89,11 @@ export class ServerNode {
     witness.note('server starts');
     world.as(life, () => {
       const bootMs = world.nowMs - 1;
-      const clock = { wallMs: () => BEGIN_MS + world.nowMs + this.skewMs, monotonicMs: () => world.nowMs - bootMs };
+      const bootDaysMs = world.daysMs;
+      const clock = {
+        wallMs: () => BEGIN_MS + world.nowMs + world.daysMs + this.skewMs,
+        monotonicMs: () => world.nowMs - bootMs + world.daysMs - bootDaysMs,
+      };
       const expiryMs = bug?.trustsWallClock === true ? clock.wallMs : clock.monotonicMs;
       const writer = this.disk.open(life, expiryMs());
       const { limits } = this.#config;
@@ -102,7 +109,11 @@ export class ServerNode {
         debug: quiet,
         info: quiet,
         warn: quiet,
-        error: (event: string) => witness.fail('server-error', event),
+        error: (event: string) => {
+          // After a failed commit.
+          if (event.startsWith('outcome of a')) witness.count('outcome unknown to the server');
+          else witness.fail('server-error', event);
+        },
       };
       const acquaintances = new Acquaintances(store, clock.monotonicMs);
       const chance = this.#parts.chance.fork(life.name);
@@ -121,7 +132,7 @@ export class ServerNode {
           renew: async () => false,
         },
         store,
-        blobs: notSimulated<ServerParts['blobs']>(),
+        blobs: this.disk.blobs,
         bus: createLocalBus(),
         opaque: notSimulated<ServerParts['opaque']>(),
         links,
@@ -152,9 +163,10 @@ export class ServerNode {
 
   /** Everybody has an account from the start. */
   async register(people: readonly Person[]): Promise<void> {
-    for (const { name, record, served } of people)
+    for (const { name, record, served, vault } of people)
       await this.#running?.parts.store.put(
         [
+          { space: 'vault', key: record.account, ifVersion: 0, value: vault },
           { space: 'account', key: record.account, ifVersion: 0, value: encodeRecord('account', served) },
           { space: 'name', key: name, ifVersion: 0, value: encodeRecord('name', { account: record.account }) },
         ],
@@ -163,7 +175,7 @@ export class ServerNode {
   }
 
   /** The owner deletes it; what waits for them goes back. */
-  deleteAccount({ record }: Person): void {
+  deleteAccount({ record }: Person, device: DeviceId): void {
     const running = this.#running;
     if (running === undefined) return;
     const { parts, life } = running;
@@ -171,16 +183,16 @@ export class ServerNode {
       void (async () => {
         const rows = await parts.store.deleteAccount(record.account, parts.clock.wallMs());
         for (const row of rows) parts.bus.publish(row);
-        const link = parts.links.ofDevice(record.device);
+        const link = parts.links.ofDevice(device);
         if (link !== undefined)
-          await runEffects([{ kind: 'end-devices', devices: [record.device], code: 'DEVICE_REVOKED' }], link, parts);
+          await runEffects([{ kind: 'end-devices', devices: [device], code: 'DEVICE_REVOKED' }], link, parts);
         link?.end('DEVICE_REVOKED');
       })().catch(() => undefined);
     });
   }
 
   /** A connection of this device; undefined: nobody listens. */
-  accept(person: Person, client: Peer, road: Road): Wire | undefined {
+  accept(person: Person, client: Peer, road: Road): { readonly wire: Wire; readonly door: Door } | undefined {
     const running = this.#running;
     if (running === undefined) return undefined;
     const { world, chance, witness } = this.#parts;
@@ -190,12 +202,21 @@ export class ServerNode {
       person,
       witness,
       keepsOldConnections: this.#parts.bug?.keepsOldConnections === true,
+      liar: this.liar,
       onGone: () => running.doors.delete(door),
     });
     const wire = new Wire({ world, road, chance, client, server: door });
     door.wire = wire;
     running.doors.set(door, wire);
-    return wire;
+    return { wire, door };
+  }
+
+  /** The process is gone, and what lies on the disk is changed by somebody before the next one begins. */
+  meddle(work: () => void): void {
+    this.crash(20);
+    // A stopped one may still have the database open.
+    if (!this.#draining) work();
+    this.#parts.world.after(200, fate, () => this.start());
   }
 
   /** Drains: what was taken is answered, then the store is closed. */
@@ -231,13 +252,14 @@ export class ServerNode {
     this.#parts.witness.note('server crashes');
     running.life.alive = false;
     running.writer.crash();
+    this.disk.blobs.crash(this.#parts.chance);
     for (const wire of running.doors.values()) wire.die('server', deafMs);
   }
 }
 
 function quiet(): void {}
 
-/** Files and passwords are no part of the simulation: whoever asks for them finds out. */
+/** Passwords are no part of the simulation: whoever asks for them finds out. */
 function notSimulated<T extends object>(): T {
   const nothing: Partial<T> = {};
   return new Proxy(nothing as T, {

@@ -2,6 +2,7 @@
 import type { MlsEngine } from '@securechat/e2ee';
 import type { Limits } from '@securechat/wire';
 import { defaultLimits } from '@securechat/wire';
+import type { Chance } from './chance.ts';
 import { chanceOf } from './chance.ts';
 import { ClientNode } from './client-node.ts';
 import { judge } from './judge.ts';
@@ -9,9 +10,10 @@ import { cast } from './people.ts';
 import type { Action, Plan } from './plan.ts';
 import type { Bug } from './planted.ts';
 import { ServerNode } from './server-node.ts';
+import { tamper } from './tamper.ts';
 import { toyEngine } from './toy-engine.ts';
 import { Witness } from './witness.ts';
-import type { Violation } from './witness.ts';
+import type { Memory, Violation } from './witness.ts';
 import type { Life } from './world.ts';
 import { fate, World } from './world.ts';
 
@@ -30,12 +32,15 @@ export interface Outcome {
   readonly virtualMs: number;
   readonly moments: number;
   readonly messages: number;
+  /** How often something happened. */
+  readonly features: ReadonlyMap<string, number>;
   readonly log: readonly string[];
 }
 
 /** Everything has to be done this long after the last fault. */
 const QUIET_MS_MAX = 20 * 60_000;
 const LOOK_MS = 1000;
+const DAY_MS = 24 * 60 * 60_000;
 
 /** Not every wait of real life: an hour's quota would only make a run long. */
 function limitsOf(plan: Plan): Limits {
@@ -87,11 +92,11 @@ export async function simulate(plan: Plan, options: RunOptions = {}): Promise<Ou
     for (const client of clients.values()) world.as(fate, () => client.start());
     await world.run(4000);
 
-    const copies = new Map<string, ReturnType<ClientNode['disk']['copy']>>();
+    const copies: Copies = { clients: new Map(), server: undefined };
     for (const [index, { afterMs, action }] of plan.steps.entries()) {
       await world.run(world.nowMs + afterMs);
       witness.note(`step ${index} ${JSON.stringify(action)}`);
-      world.as(fate, () => perform(action, { world, witness, server, clients, copies }));
+      world.as(fate, () => perform(action, { world, witness, server, clients, chance, copies }));
       if (action.kind === 'sleep') await world.run(world.nowMs + action.ms);
     }
     await world.run(world.nowMs + 100);
@@ -111,6 +116,7 @@ export async function simulate(plan: Plan, options: RunOptions = {}): Promise<Ou
     virtualMs: world.nowMs,
     moments: world.moments,
     messages: witness.sayings.length,
+    features: witness.features,
     log: witness.log,
   };
 }
@@ -120,10 +126,16 @@ interface Stage {
   readonly witness: Witness;
   readonly server: ServerNode;
   readonly clients: ReadonlyMap<string, ClientNode>;
-  readonly copies: Map<string, ReturnType<ClientNode['disk']['copy']>>;
+  readonly chance: Chance;
+  readonly copies: Copies;
 }
 
-function perform(action: Action, { world, witness, server, clients, copies }: Stage): void {
+interface Copies {
+  readonly clients: Map<string, ReturnType<ClientNode['disk']['copy']>>;
+  server: { readonly image: ReturnType<ServerNode['disk']['copy']>; readonly memory: Memory } | undefined;
+}
+
+function perform(action: Action, { world, witness, server, clients, chance, copies }: Stage): void {
   const client = 'who' in action ? clients.get(action.who) : undefined;
   switch (action.kind) {
     case 'send':
@@ -167,11 +179,9 @@ function perform(action: Action, { world, witness, server, clients, copies }: St
       return;
     case 'disk-full':
       if (client !== undefined) client.disk.faults.fullUntilMs = world.nowMs + action.ms;
-      witness.troubled.add(action.who);
       return;
     case 'disk-io-error':
       if (client !== undefined) client.disk.faults.failNext = true;
-      witness.troubled.add(action.who);
       return;
     case 'skew':
       if (client !== undefined) client.skewMs = action.byMs;
@@ -185,10 +195,10 @@ function perform(action: Action, { world, witness, server, clients, copies }: St
       client?.block(action.whom, action.blocked);
       return;
     case 'copy':
-      if (client !== undefined) copies.set(action.who, client.disk.copy());
+      if (client !== undefined) copies.clients.set(action.who, client.disk.copy());
       return;
     case 'put-back': {
-      const copy = copies.get(action.who);
+      const copy = copies.clients.get(action.who);
       if (client === undefined || copy === undefined || client.over !== undefined) return;
       client.crash(20);
       client.disk.restore(copy);
@@ -199,9 +209,43 @@ function perform(action: Action, { world, witness, server, clients, copies }: St
     case 'delete-account':
       if (client === undefined || client.over !== undefined || !server.isUp) return;
       witness.deleted.add(action.who);
-      server.deleteAccount(client.person);
+      server.deleteAccount(client.person, client.device);
       return;
     case 'sleep':
+      return;
+    case 'days':
+      world.daysMs += action.count * DAY_MS;
+      witness.expired ||= world.daysMs >= defaultLimits.mailboxDays * DAY_MS;
+      void server.maintain().catch(() => undefined);
+      return;
+    case 'file': {
+      const content = Buffer.alloc(action.bytes, `${witness.offers.length} `);
+      clients.get(action.from)?.offerFile(action.to, `file-${witness.offers.length}.bin`, content);
+      return;
+    }
+    case 'reset':
+      client?.resetKeys();
+      return;
+    case 'server-copy':
+      if (server.isUp) copies.server = { image: server.disk.copy(), memory: witness.memory() };
+      return;
+    case 'server-put-back': {
+      const { server: copy } = copies;
+      if (copy === undefined) return;
+      server.meddle(() => {
+        server.disk.restore(copy.image, action.as);
+        witness.rewind(copy.memory);
+        witness.count(`server ${action.as}`);
+      });
+      return;
+    }
+    case 'lie':
+      server.liar.tell(action.how);
+      return;
+    case 'tamper':
+      server.meddle(() => {
+        if (tamper(server.disk.db, action.how, chance)) witness.lied(action.how);
+      });
       return;
   }
 }
@@ -209,6 +253,7 @@ function perform(action: Action, { world, witness, server, clients, copies }: St
 /** No more faults; everybody is there again. */
 function heal(server: ServerNode, clients: ReadonlyMap<string, ClientNode>): void {
   Object.assign(server.disk.faults, { fullUntilMs: 0, failNext: false });
+  server.liar.tell(undefined);
   server.start();
   for (const client of clients.values()) {
     Object.assign(client.disk.faults, { fullUntilMs: 0, failNext: false });
@@ -251,8 +296,12 @@ function unrest(server: ServerNode, clients: ReadonlyMap<string, ClientNode>): s
     const { outbox } = engine.ledger;
     const open = [...outbox.values()].filter(({ acceptedMs }) => acceptedMs === 0);
     if (open.length > 0) return `${name} has ${open.length} open: ${open.map(({ kind }) => kind).join()}`;
+    const underWay = [...engine.ledger.transfers.values()].filter(
+      ({ stage }) => stage === 'sending' || stage === 'fetching',
+    );
+    if (underWay.length > 0) return `${name} has ${underWay.length} files under way`;
     const row = server.disk.db.prepare('SELECT mailbox_rows AS waiting FROM device WHERE id = ? AND ended = 0');
-    const waiting = Number(row.get(client.person.record.device)?.['waiting'] ?? 0);
+    const waiting = Number(row.get(client.device)?.['waiting'] ?? 0);
     if (waiting > 0) return `${waiting} rows wait for ${name}`;
   }
   return undefined;

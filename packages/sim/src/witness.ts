@@ -16,6 +16,17 @@ export interface Violation {
   readonly text: string;
 }
 
+/** A file that somebody wanted to send. */
+export interface Offer {
+  readonly from: string;
+  readonly to: string;
+  readonly name: string;
+  readonly content: Uint8Array;
+  id: string | undefined;
+  /** What was shown of it to either side. */
+  readonly shown: Set<string>;
+}
+
 /** Something a person wrote. */
 export interface Saying {
   readonly number: number;
@@ -30,6 +41,7 @@ export interface Saying {
 
 interface Sent {
   readonly person: string;
+  readonly device: DeviceId;
   /** Everything but submit number and lowest unresolved. */
   readonly fixed: string;
   /** The inner id. */
@@ -38,6 +50,11 @@ interface Sent {
   readonly chain: number;
   /** Refused since it was sent last: may be encrypted again. */
   refused: boolean;
+}
+
+export interface Memory {
+  readonly stored: ReadonlyMap<string, Decision>;
+  readonly commits: ReadonlyMap<string, string>;
 }
 
 type Decision = readonly [Submission, SubmitFacts, SubmitOutcome];
@@ -54,8 +71,20 @@ export class Witness {
   readonly deleted = new Set<string>();
   /** Who has blocked whom at some time. */
   readonly blocked = new Set<string>();
-  /** A disk of theirs gave an error: what they were told of a message may not be what is on it. */
-  readonly troubled = new Set<string>();
+  /** New keys were asked for. */
+  readonly reset = new Set<string>();
+  /** More time passed than the server keeps what nobody fetches. */
+  expired = false;
+  /** The server was put back to an older state, with or without saying so. */
+  restored = false;
+  /** The server lied. */
+  liedTo = false;
+  /** Submissions that a lying server called accepted. */
+  readonly neverStored = new Set<string>();
+  /** How often something happened, of which a run is to have some. */
+  readonly features = new Map<string, number>();
+  readonly offers: Offer[] = [];
+  readonly personOf = new Map<DeviceId, string>();
   readonly gaps = new Map<string, { readonly code: Code; readonly missing: number }[]>();
   /** By device and client id: what the server said is stored, and where. */
   readonly said = new Map<string, readonly DeviceId[]>();
@@ -67,10 +96,11 @@ export class Witness {
   readonly #sent = new Map<string, Sent>();
   readonly #ofMessage = new Map<string, Set<string>>();
   readonly #keys = new Map<string, { readonly digest: string; readonly key: string }>();
+  readonly #handles = new Set<string>();
   readonly #engines = new Map<string, Engine>();
   readonly #shown = new Map<string, string>();
-  readonly #stored = new Map<string, Decision>();
-  readonly #commits = new Map<string, string>();
+  #stored = new Map<string, Decision>();
+  #commits = new Map<string, string>();
   #decisions: Decision[] = [];
 
   constructor(clock: () => number, keepLog: boolean) {
@@ -95,6 +125,16 @@ export class Witness {
   fail(rule: string, text: string): void {
     this.note(`VIOLATION ${rule}: ${text}`);
     this.violations.push({ rule, text });
+  }
+
+  count(feature: string): void {
+    this.features.set(feature, (this.features.get(feature) ?? 0) + 1);
+  }
+
+  lied(how: string): void {
+    this.liedTo = true;
+    this.note(`a lie: ${how}`);
+    this.count(`lie: ${how}`);
   }
 
   // ---- people
@@ -124,6 +164,12 @@ export class Witness {
     };
   }
 
+  offered(offer: Offer): Offer {
+    this.offers.push(offer);
+    this.note(`${offer.from} offers ${offer.name} to ${offer.to}`);
+    return offer;
+  }
+
   /** A process of this person runs. */
   opened({ name }: Person, engine: Engine): void {
     this.#engines.set(name, engine);
@@ -139,9 +185,19 @@ export class Witness {
         this.fail('shown-twice', `${name} sees ${text} as ${this.#shown.get(key)} and ${id}`);
       this.#shown.set(key, id);
     }
-    if (event.kind === 'state') this.note(`${name}: ${event.id} ${event.state} ${event.code ?? ''}`);
+    if (event.kind === 'state') {
+      this.note(`${name}: ${event.id} ${event.state} ${event.code ?? ''}`);
+      this.count(event.code === undefined ? event.state : `failed: ${event.code}`);
+    }
     if (event.kind === 'connection') this.note(`${name} ${event.state} ${event.code ?? ''}`);
+    if (event.kind.startsWith('file') && event.kind !== 'fileProgress' && 'id' in event) {
+      const shown = event.kind === 'fileAnswered' && !event.accepted ? 'fileDeclined' : event.kind;
+      this.note(`${name}: ${shown} ${event.id}`);
+      this.count(shown);
+      this.offers.find(({ id }) => id === event.id)?.shown.add(`${name} ${shown}`);
+    }
     if (event.kind === 'gap') {
+      this.count(`gap: ${event.code}`);
       this.note(`${name} sees a gap of ${event.missing}: ${event.code}`);
       this.gaps.set(name, [...(this.gaps.get(name) ?? []), { code: event.code, missing: event.missing }]);
     }
@@ -149,10 +205,10 @@ export class Witness {
 
   // ---- the wire
 
-  submitted({ name, record }: Person, body: Uint8Array): void {
+  submitted(name: string, device: DeviceId, body: Uint8Array): void {
     const submit = decodeSubmit(body);
     const { kind, group, epoch, chainNumber, payload } = submit;
-    const key = `${record.device} ${submit.id}`;
+    const key = `${device} ${submit.id}`;
     this.note(`${name} submits ${kind} #${submit.submitNumber} chain ${chainNumber} epoch ${epoch} ${submit.id}`);
     if (Buffer.from(payload.buffer, payload.byteOffset, payload.length).includes(MARK))
       this.fail('plaintext', `${name} sends what can be read`);
@@ -162,23 +218,27 @@ export class Witness {
     if (before === undefined) {
       const message =
         kind === 'commit' ? undefined : this.#engines.get(name)?.ledger.outboxBySubmit(submit.id)?.message;
-      this.#firstSent(name, key, message);
-      this.#sent.set(key, { person: name, fixed, message, group, chain: chainNumber, refused: false });
+      this.#firstSent(name, device, key, message);
+      this.#sent.set(key, { person: name, device, fixed, message, group, chain: chainNumber, refused: false });
     } else {
       if (before.fixed !== fixed) this.fail('resend-differs', `${name}: ${submit.id} has other bytes than before`);
       before.refused = false;
     }
-    this.#keyOf(name, record.device, { kind, group, payload, digest, key });
+    this.#keyOf(name, device, { kind, group, payload, digest, key });
   }
 
   /** A message under a second client id was encrypted again: only a refusal permits that. */
-  #firstSent(name: string, key: string, message: string | undefined): void {
+  #firstSent(name: string, device: DeviceId, key: string, message: string | undefined): void {
     if (message === undefined) return;
     const inner = `${name} ${message}`;
     const keys = this.#ofMessage.get(inner) ?? new Set();
-    for (const earlier of keys)
-      if (!this.#mayEncryptAgain(this.#sent.get(earlier)) && !this.rolledBack.has(name))
+    for (const earlier of keys) {
+      const sent = this.#sent.get(earlier);
+      // New keys know nothing of what the old ones began; a server that was put back has forgotten it.
+      const excused = sent?.device !== device || this.rolledBack.has(name) || this.restored || this.liedTo;
+      if (!excused && !this.#mayEncryptAgain(sent))
         this.fail('encrypted-again', `${name} encrypts ${message} again, which nobody refused`);
+    }
     this.#ofMessage.set(inner, keys.add(key));
   }
 
@@ -209,16 +269,25 @@ export class Witness {
     this.#keys.set(use, { digest: sent.digest, key: sent.key });
   }
 
-  refusalRead({ name, record }: Person, id: string, code: Code): void {
+  refusalRead(name: string, device: DeviceId, id: string, code: Code): void {
     this.note(`${name} is refused ${id}: ${code}`);
-    const sent = this.#sent.get(`${record.device} ${id}`);
+    this.count(`refused: ${code}`);
+    const sent = this.#sent.get(`${device} ${id}`);
     if (sent !== undefined) sent.refused = true;
   }
 
   // ---- the server
 
-  attached({ name }: Person, generation: number): void {
+  attached({ name }: Person, device: DeviceId, generation: number): void {
+    this.personOf.set(device, name);
     this.note(`${name} attached ${generation}`);
+  }
+
+  resumed(name: string, handle: string, good: boolean): void {
+    this.count(good ? 'resumed' : 'resumption refused');
+    if (good && this.#handles.has(handle) && !this.restored)
+      this.fail('resumed-twice', `${name} resumes twice with one secret`);
+    if (good) this.#handles.add(handle);
   }
 
   /** Inside a transaction. */
@@ -245,28 +314,41 @@ export class Witness {
     const person = this.#sent.get(key)?.person ?? '';
     const known = this.#stored.has(key);
     if (outcome.kind === 'refused') {
-      if (known && !fences.has(outcome.code) && !this.rolledBack.has(person))
+      if (known && !fences.has(outcome.code) && !this.rolledBack.has(person) && !this.liedTo)
         this.fail('refused-after-accepted', `${submit.id} was stored before and is refused: ${outcome.code}`);
       return;
     }
-    if (outcome.kind === 'repeat') return;
-    if (known) this.fail('stored-twice', `${submit.id} is stored a second time`);
+    if (outcome.kind === 'repeat') return this.count('answered again');
+    // What it was made to forget it takes again.
+    if (known && !this.liedTo) this.fail('stored-twice', `${submit.id} is stored a second time`);
     this.#stored.set(key, decision);
     if (submit.kind !== 'commit') return;
     const place = `${submit.group} ${submit.epoch}`;
-    if (this.#commits.has(place)) this.fail('two-commits', `epoch ${submit.epoch} of ${submit.group} has two commits`);
+    this.count('commit');
+    if (this.#commits.has(place) && !this.liedTo)
+      this.fail('two-commits', `epoch ${submit.epoch} of ${submit.group} has two commits`);
     this.#commits.set(place, submit.id);
   }
 
+  /** What the server has stored, as far as it matters to these rules: to be rewound when it is put back. */
+  memory(): Memory {
+    return { stored: new Map(this.#stored), commits: new Map(this.#commits) };
+  }
+  rewind({ stored, commits }: Memory): void {
+    this.restored = true;
+    this.#stored = new Map(stored);
+    this.#commits = new Map(commits);
+  }
+
   /** The server said so, whether or not it arrives. */
-  answered({ name, record }: Person, _generation: number, kind: 'accepted' | 'refused', bytes: Uint8Array): void {
+  answered(name: string, device: DeviceId, kind: 'accepted' | 'refused', bytes: Uint8Array): void {
     if (kind === 'refused') return;
     const { id, devices } = decodeAccepted(bytes);
     this.note(`accepted ${id} of ${name}`);
-    const key = `${record.device} ${id}`;
+    const key = `${device} ${id}`;
     this.said.set(
       key,
-      devices.filter(({ state }) => state === 'stored').map(({ device }) => device),
+      devices.filter(({ state }) => state === 'stored').map((one) => one.device),
     );
     if (!this.#stored.has(key)) this.fail('said-before-stored', `${id} of ${name} is accepted and not on the disk`);
   }

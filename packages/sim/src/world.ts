@@ -1,10 +1,14 @@
 /**
  * Virtual time in one thread. What happens is a list of moments, one after the other; between two of them everything that
  * the first one started runs until it only waits. Code under simulation keeps its `setTimeout`: whoever runs inside a
- * world (an asynchronous context) gets virtual timers, everybody else in the process the real ones.
+ * world (an asynchronous context) gets virtual timers and files, everybody else in the process the real ones.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { KeyObject, webcrypto } from 'node:crypto';
+import fs from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
+import timers from 'node:timers/promises';
+import { FILES_ROOT, VirtualFiles } from './virtual-files.ts';
 
 /** One process of one node: with its end all that it had planned is gone. */
 export interface Life {
@@ -34,12 +38,15 @@ interface Job {
 }
 
 const inside = new AsyncLocalStorage<Inside>();
-const real = { setTimeout, setInterval, setImmediate, clearTimeout, clearInterval };
+const real = { delay: timers.setTimeout, setTimeout, setInterval, setImmediate, clearTimeout, clearInterval };
 
 export class World {
   nowMs = 0;
+  /** Days that passed on every clock, the monotonic ones too, without anything having happened. */
+  daysMs = 0;
   /** Moments that passed. */
   moments = 0;
+  readonly files = new VirtualFiles();
   readonly #heap: Moment[] = [];
   readonly #jobs: Job[] = [];
   #order = 0;
@@ -131,6 +138,19 @@ function start(here: Inside, work: () => void, ms: number, again: boolean): Virt
 /** Signatures; the certificates of five people are fewer. */
 const REMEMBERED_MAX = 1000;
 
+/** `setTimeout` of node:timers/promises. */
+function delayed(ms = 0, value?: unknown, options: { readonly signal?: AbortSignal } = {}): Promise<unknown> {
+  const here = inside.getStore();
+  if (here === undefined) return real.delay(ms, value, options);
+  return new Promise((resolve, reject) => {
+    const timer = start(here, () => resolve(value), ms, false);
+    options.signal?.addEventListener('abort', () => {
+      if (timer.moment !== undefined) timer.moment.cancelled = true;
+      reject(options.signal?.reason);
+    });
+  });
+}
+
 let taken = false;
 
 /** Once per process. Outside of a world everything stays as it was. */
@@ -155,6 +175,17 @@ function takeOver(): void {
     clearTimeout: clear(real.clearTimeout as never),
     clearInterval: clear(real.clearInterval as never),
   });
+  Object.assign(timers, { setTimeout: delayed });
+  for (const name of ['open', 'stat', 'mkdir', 'rm', 'link', 'rename'] as const) {
+    const original = fs[name] as (...all: unknown[]) => Promise<unknown>;
+    const virtual = (...all: unknown[]): Promise<unknown> => {
+      const { world } = inside.getStore() ?? {};
+      if (world === undefined || !String(all[0]).startsWith(FILES_ROOT)) return original(...all);
+      return (world.files[name] as (...all: unknown[]) => Promise<unknown>).apply(world.files, all);
+    };
+    Object.assign(fs, { [name]: virtual });
+  }
+  syncBuiltinESMExports();
   const { subtle } = webcrypto;
   for (const name of ['decrypt', 'encrypt', 'sign', 'verify', 'digest', 'importKey', 'deriveBits'] as const) {
     const original = subtle[name].bind(subtle) as (...all: unknown[]) => Promise<unknown>;

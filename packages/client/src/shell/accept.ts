@@ -262,7 +262,7 @@ export class Inbox {
   }
 
   #missingBefore(row: Deliver): number {
-    return Math.max(0, row.seq - Math.max(this.#account.ledger.cursor, this.#toldUpTo) - 1);
+    return Math.max(0, firstNumberOf(row) - Math.max(this.#account.ledger.cursor, this.#toldUpTo) - 1);
   }
 
   async #park(row: Deliver): Promise<void> {
@@ -588,6 +588,16 @@ export class Inbox {
   #gap(group: GroupId | undefined, missing: number, code: Code): void {
     const user = group === undefined ? undefined : this.#account.ledger.userOfGroup(group);
     this.#account.emit({ kind: 'gap', conversation: user === undefined ? '' : `@${user}`, missing, code });
+  }
+}
+
+/** A row that stands for expired ones says itself how many are gone: their numbers are no second gap. */
+function firstNumberOf({ kind, seq, payload }: Deliver): number {
+  if (kind !== 'expired') return seq;
+  try {
+    return Math.min(seq, decodeMessage(control.Missing, payload).from);
+  } catch {
+    return seq;
   }
 }
 

@@ -190,7 +190,9 @@ export class Engine implements OpenAccount {
     await this.#load();
     this.#handOver = opened;
     this.dispatch({ kind: 'start' });
-    const code = await this.#firstTry.promise;
+    const first = await this.#firstTry.promise;
+    // Revoked by a reset of our own, whose answer was lost with the process that asked for it.
+    const code = this.#changing === undefined ? first : await this.#changing;
     if (code !== undefined) return code;
     // A long backlog is read on in the background.
     const patience = new AbortController();
