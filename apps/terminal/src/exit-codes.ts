@@ -23,6 +23,7 @@ const byCode: { readonly [C in Code]?: number } = {
   AUTH_FAILED: exitCodes.authentication,
   NOT_AUTHENTICATED: exitCodes.authentication,
   NOT_LOGGED_IN: exitCodes.authentication,
+  LOGGED_OUT: exitCodes.authentication,
   RECOVERY_WORDS_REQUIRED: exitCodes.authentication,
   RECOVERY_WORDS_WRONG: exitCodes.authentication,
   ACCOUNT_DISABLED: exitCodes.authentication,

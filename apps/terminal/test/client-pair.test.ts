@@ -323,7 +323,7 @@ suite('two clients and a server', { concurrency: 3 }, () => {
       const second = await bob.client.sendFile('alice', path);
       await alice.heard('fileOffer', (event) => event.id === second.id);
       await alice.client.declineFile(second.id);
-      await bob.heard('fileAnswered', (event) => event.id === second.id && !event.accepted);
+      await bob.heard('fileAnswered', (event) => event.id === second.id && event.code === 'FILE_DECLINED');
 
       const third = await alice.client.sendFile('bob', path);
       await bob.heard('fileOffer', (event) => event.id === third.id);

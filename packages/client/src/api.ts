@@ -145,6 +145,8 @@ export type ClientEvent =
       readonly user: string;
       readonly name: string;
       readonly accepted: boolean;
+      /** FILE_DECLINED when it was not accepted. */
+      readonly code?: Code;
     }
   /** Own file: the other side has verified and stored it. */
   | { readonly kind: 'fileDelivered'; readonly id: string; readonly user: string; readonly name: string }
@@ -186,7 +188,10 @@ export interface SafetyNumber {
 }
 
 export interface Client {
-  /** Every event from the moment of the call on; ends when the client is closed. Several iterators may run. */
+  /**
+   * Every event from the moment of the call on; ends when the client is closed. Several iterators may run. One that is
+   * not read holds back deliveries after 1,000 events: leave it with `return()` when it is of no use any more.
+   */
   events(): AsyncIterableIterator<ClientEvent>;
 
   /**
@@ -213,7 +218,7 @@ export interface Client {
   }): Promise<LoggedIn>;
   /** True when this profile folder has that account, so that no recovery words are needed. */
   hasProfile(username: string): Promise<boolean>;
-  /** Detaches and locks the profile; unsent messages stay queued in it. NOT_LOGGED_IN. */
+  /** Detaches and locks the profile; unsent messages stay queued in it. NOT_LOGGED_IN. A call that is under way ends with LOGGED_OUT. */
   logout(): Promise<void>;
   /** Deletes the account at the server, then the local profile of it. */
   deleteAccount(username: string): Promise<void>;

@@ -140,7 +140,7 @@ test('a closed store answers nothing and forgets its key', async (t) => {
   await pending;
   await store.close();
   assert.deepEqual(store.proofKey, new Uint8Array(32));
-  await assert.rejects(store.get('account', 'self'), { code: 'NOT_LOGGED_IN' });
-  await assert.rejects(store.commit([]), { code: 'NOT_LOGGED_IN' });
+  await assert.rejects(store.get('account', 'self'), { code: 'LOGGED_OUT' });
+  await assert.rejects(store.commit([]), { code: 'LOGGED_OUT' });
   store.tick();
 });

@@ -202,7 +202,8 @@ export class Transfers {
         ? [{ put: 'transfer', value: { ...record, stage: 'sending', blob } }]
         : [{ drop: 'transfer', key: id }],
       after: () => {
-        this.#account.emit({ kind: 'fileAnswered', id, user, name, accepted });
+        const declined = accepted ? {} : { code: 'FILE_DECLINED' as const };
+        this.#account.emit({ kind: 'fileAnswered', id, user, name, accepted, ...declined });
         if (accepted) this.#start(id);
       },
     };

@@ -376,7 +376,7 @@ class Store implements SqliteStore {
   }
 
   #insistOpen(): void {
-    if (!this.#open) throw new SecureChatError('NOT_LOGGED_IN', { text: 'The local profile is closed.' });
+    if (!this.#open) throw new SecureChatError('LOGGED_OUT');
   }
 }
 
