@@ -97,41 +97,48 @@ class End implements Lane {
 async function openEnd(target: Target, account: Account, payload: Uint8Array): Promise<End> {
   const end = new End(payload);
   const acknowledge = cumulativeAck((upTo) => link.ack(upTo));
+  let answered = 0;
   const { link } = await open(target, {
     onClosed: (code: Code) => {
       if (!end.closing) throw new Error(`a connection under load ended: ${code}`);
     },
-    onAccepted: () => end.onAccepted(),
+    onAccepted: () => {
+      answered += 1;
+      end.onAccepted();
+    },
     onDeliver: (row) => {
       acknowledge(row.seq);
       if (row.kind === 'message') end.peer?.delivered();
     },
   });
   const { submitNumberHighest } = await attach(link, account, { storedUpTo: 0, submitNumberHighest: 0 });
-  end.attached(submitter(link, submitNumberHighest), () => link.close());
+  end.attached(
+    submitter(link, submitNumberHighest, () => answered),
+    () => link.close(),
+  );
   return end;
 }
 
 type What = Pick<Submit, 'kind' | 'epoch' | 'chainNumber' | 'payload'>;
 type Submitter = (group: GroupId, what: What) => void;
 
-/** Numbers and sends. Ids count up, as a client's do, so that the dedupe index of the server grows at its end. */
-function submitter(link: Link, submitNumberHighest: number): Submitter {
+/**
+ * Numbers and sends; answers come in the order of sending. Ids count up, and what is unresolved is told, as a client does:
+ * the server's dedupe index grows at its end and forgets at its beginning.
+ */
+function submitter(link: Link, submitNumberHighest: number, answered: () => number): Submitter {
   let submitNumber = submitNumberHighest;
   const random = systemEntropy(10);
   return (group, what) => {
     submitNumber += 1;
     const id = Buffer.concat([Buffer.alloc(6), random]);
     id.writeUIntBE(submitNumber, 0, 6);
-    const lowestUnresolved = Math.max(1, submitNumber - IN_FLIGHT_MAX);
+    const lowestUnresolved = submitNumberHighest + answered() + 1;
     link.submit(
       encodeSubmit({ id: idOf<ClientId>(id), onlineOnly: false, group, submitNumber, lowestUnresolved, ...what }),
     );
   };
 }
-
-/** More than any window of the load. */
-const IN_FLIGHT_MAX = 64;
 
 function founding(from: Account, to: Account): Uint8Array {
   return control.Founding.encode({

@@ -38,3 +38,22 @@ test('commitRowsMax calls go into one commit, one more into the next', async () 
   await ask(12);
   assert.deepEqual(batches, [5, 5, 1, 5, 5, 2]);
 });
+
+test('what is asked while a commit runs waits for the next one together, and leaves before only when it fills one', async () => {
+  const { store, batches } = scripted();
+  const asked: Promise<unknown>[] = [];
+  const ask = async (count: number) => {
+    for (let n = 0; n < count; n++) asked.push(store.list('invite', '', '', 1));
+    await Promise.resolve();
+  };
+  await ask(1);
+  await ask(2);
+  await ask(1);
+  assert.deepEqual(batches, [1], 'three wait');
+  await ask(2);
+  assert.deepEqual(batches, [1, 5], 'they fill a commit');
+  await ask(6);
+  assert.deepEqual(batches, [1, 5], 'two are under way');
+  await Promise.all(asked);
+  assert.deepEqual(batches, [1, 5, 5, 1]);
+});

@@ -51,7 +51,11 @@ export class Mailboxes {
        WHERE mailbox.device = ? AND mailbox.seq > ? ORDER BY mailbox.seq LIMIT ?`,
     );
     const upTo = 'FROM mailbox WHERE device = ?1 AND seq <= ?2';
-    this.#sum = db.prepare(`SELECT count(*) AS row_count, coalesce(sum(bytes), 0) AS byte_count ${upTo}`);
+    this.#sum = db.prepare(
+      `SELECT count(*) AS row_count, sum(bytes) AS byte_count, max(mailbox_rows > 1) AS shared,
+       max(kind = ${rowKinds.resync}) AS resync
+       FROM mailbox JOIN body ON body.id = mailbox.body WHERE device = ?1 AND seq <= ?2`,
+    );
     this.#deleteBodies = db.prepare(`DELETE FROM body WHERE mailbox_rows = 1 AND id IN (SELECT body ${upTo})`);
     // Those with one row are gone by now.
     this.#releaseBodies = db.prepare(
@@ -133,9 +137,9 @@ export class Mailboxes {
     const count = Number(sum?.['row_count']);
     if (count === 0) return;
     this.#deleteBodies.run(device.row, upTo);
-    this.#releaseBodies.run(device.row, upTo);
+    if (sum?.['shared'] === 1) this.#releaseBodies.run(device.row, upTo);
     this.#deleteRows.run(device.row, upTo);
-    this.#deleteResync.run(device.row, upTo);
+    if (sum?.['resync'] === 1) this.#deleteResync.run(device.row, upTo);
     device.rows -= count;
     device.bytes -= Number(sum?.['byte_count']);
     this.#devices.touch(device);

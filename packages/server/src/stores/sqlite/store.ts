@@ -34,7 +34,10 @@ export interface SqliteStoreOptions {
   readonly ballastBytes?: number;
 }
 
-/** Batches under way: one that is committed, and one that waits in the writer so that it never idles. */
+/**
+ * Batches under way: one that is committed, and a second one only when it is full, so that the writer never idles under
+ * load. A second one that is not full would take rows from the next commit, and a commit costs as much as twenty rows.
+ */
 const BATCHES_MAX = 2;
 /** Calls and bytes that wait; beyond it a call is refused instead of kept. */
 const WAITING_CALLS_MAX = 20_000;
@@ -239,12 +242,18 @@ class SqliteStore implements Store {
 
   /** At the end of the running callback, so that what one callback asks goes together. */
   #schedule(): void {
-    if (this.#scheduled || this.#batches >= BATCHES_MAX) return;
+    if (this.#scheduled || !this.#mayPost()) return;
     this.#scheduled = true;
     queueMicrotask(() => {
       this.#scheduled = false;
-      while (this.#batches < BATCHES_MAX && this.#waiting.length > 0) this.#post();
+      while (this.#mayPost()) this.#post();
     });
+  }
+
+  #mayPost(): boolean {
+    if (this.#batches === 0) return this.#waiting.length > 0;
+    const full = this.#waiting.length >= this.#batchMax || this.#waitingBytes >= BATCH_BYTES_MAX;
+    return full && this.#batches < BATCHES_MAX;
   }
 
   #post(): void {

@@ -22,8 +22,11 @@ import type { Group, Groups } from './groups.ts';
 import type { Mailboxes } from './mailboxes.ts';
 import { packDevices, unpackDevices } from './pack.ts';
 
-/** Forgotten dedupe rows are deleted once so many submit numbers have gathered. */
-const FORGET_EVERY = 32;
+/**
+ * Forgotten dedupe rows are deleted once so many submit numbers have gathered: few, so that many devices share a page and
+ * a commit writes fewer of them; not one, which would be a statement more per message.
+ */
+const FORGET_EVERY = 8;
 
 type Accepted = Extract<SubmitOutcome, { kind: 'accepted' }>;
 
