@@ -1,6 +1,6 @@
 /** The command line as a tree; the one door to `commander`. What a sub-command needs is loaded when it is called. */
 import { homedir } from 'node:os';
-import { SecureChatError } from '@securechat/client';
+import { SecureChatError } from '@securechat/client/vocabulary';
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { CommandNames } from './completion-script.ts';
 import type * as ServerModule from './server-command.ts';

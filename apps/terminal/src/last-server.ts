@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseServerAddress } from '@securechat/client';
+import { parseServerAddress } from '@securechat/client/vocabulary';
 
 /**
  * The server a profile was last logged in at, so that only the first call has to name it. Not secret: the profile's pins

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { SecureChatError } from '@securechat/client';
+import { SecureChatError } from '@securechat/client/vocabulary';
 import { inputLines } from './input-lines.ts';
 import type { Settings } from './settings.ts';
 

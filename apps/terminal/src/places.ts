@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
-import { SecureChatError } from '@securechat/client';
+import { SecureChatError } from '@securechat/client/vocabulary';
 
 /** Where things of a person lie. */
 export interface Places {

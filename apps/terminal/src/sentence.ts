@@ -1,5 +1,5 @@
-import { codes, SecureChatError } from '@securechat/client';
-import type { Code } from '@securechat/client';
+import { codes, SecureChatError } from '@securechat/client/vocabulary';
+import type { Code } from '@securechat/client/vocabulary';
 import { sanitizeLine } from './sanitize.ts';
 
 /** What a person reads about a failure: one line, what happened and what to do. */

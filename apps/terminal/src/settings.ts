@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { parseServerAddress, SecureChatError } from '@securechat/client';
+import { parseServerAddress, SecureChatError } from '@securechat/client/vocabulary';
 import { parseInviteLink } from './invite-link.ts';
 import { readLastServer } from './last-server.ts';
 import { placesOf } from './places.ts';

@@ -14,8 +14,8 @@ export type {
   SendOptions,
   SendResult,
 } from './api.ts';
-export { codes, formatServerAddress, isCode, parseServerAddress, SecureChatError } from '@securechat/wire';
-export type { Code, Fingerprint, ServerAddress } from '@securechat/wire';
+export { codes, formatServerAddress, isCode, parseServerAddress, SecureChatError } from './vocabulary.ts';
+export type { Code, Fingerprint, ServerAddress } from './vocabulary.ts';
 export { connect } from './connect.ts';
 export { examineProfile } from './doctor.ts';
 export type { Finding } from './doctor.ts';
