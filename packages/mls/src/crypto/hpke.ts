@@ -18,6 +18,8 @@ const kdfIds: Readonly<Record<HashName, number>> = { sha256: 0x0001, sha512: 0x0
 const aeadIds: Readonly<Record<AeadName, number>> = { aes128gcm: 0x0001, aes256gcm: 0x0002, chacha20poly1305: 0x0003 };
 export const aeadKeyBytes: Readonly<Record<AeadName, number>> = { aes128gcm: 16, aes256gcm: 32, chacha20poly1305: 32 };
 export const AEAD_NONCE_BYTES = 12;
+/** Of every AEAD there is here. */
+export const AEAD_TAG_BYTES = 16;
 
 export function hpkeOf(parts: Omit<Hpke, 'suiteId'>): Hpke {
   const { kem, hash, aead } = parts;

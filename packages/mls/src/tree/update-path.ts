@@ -8,6 +8,8 @@
 import type { Reader } from '../codec/reader.ts';
 import type { Writer } from '../codec/writer.ts';
 import type { Sealed } from '../crypto/hpke.ts';
+import { AEAD_TAG_BYTES } from '../crypto/hpke.ts';
+import { demand } from '../errors.ts';
 import type { LeafNode } from './leaf-node.ts';
 import { readLeaf, writeLeaf } from './leaf-node.ts';
 import { LEAVES_MAX } from './tree-math.ts';
@@ -45,6 +47,9 @@ export function writeSealed(writer: Writer, { output, ciphertext }: Sealed): voi
   writer.vector(output).vector(ciphertext);
 }
 
+/** `malformed` for a ciphertext without room for its tag: lists of nothing would cost memory by the number of items. */
 export function readSealed(reader: Reader): Sealed {
-  return { output: reader.vector(), ciphertext: reader.vector() };
+  const sealed = { output: reader.vector(), ciphertext: reader.vector() };
+  demand(sealed.ciphertext.length >= AEAD_TAG_BYTES, 'malformed', 'HPKECiphertext, §7.6');
+  return sealed;
 }
