@@ -4,7 +4,7 @@ import { control } from '@securechat/wire';
 import type { ContentDraft } from '../src/index.ts';
 import { decryptRow, encryptContent, renewLeaf } from '../src/index.ts';
 import type { Pair, TestPerson } from './people.ts';
-import { engine, entropy, founding, joining, nowMs, pair, person, text } from './people.ts';
+import { DAY_MS, engine, entropy, founding, joining, nowMs, pair, person, text } from './people.ts';
 
 let alice: TestPerson;
 let bob: TestPerson;
@@ -59,6 +59,16 @@ test('a founding with its first message is joined and read, and both sides talk 
     const back = hear(talk, 'alice', say(talk, 'bob', 1, text(words)));
     assert.equal(back.kind, 'content');
   }
+});
+
+test('an invitation that waited in the mailbox opens after the key package has expired, for as long as mailboxes keep', async () => {
+  const claimedMs = nowMs + 89 * DAY_MS;
+  const { founded, group, made } = founding(alice, bob, { first: text('waits'), nowMs: claimedMs });
+  const { invitation } = control.Founding.decode(control.Founding.encode(founded.founding).finish());
+  const joinedAt = async (days: number) =>
+    (await joining(bob, invitation, group, made, { nowMs: nowMs + days * DAY_MS })).kind;
+  assert.equal(await joinedAt(119), 'joined');
+  assert.equal(await joinedAt(121), 'refused');
 });
 
 test('a self-update is merged by both sides, and messages go on in the new epoch', async () => {

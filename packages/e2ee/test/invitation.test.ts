@@ -382,11 +382,12 @@ test('a founder refuses an expired key package', async () => {
   foundingRefused('expired', claimed(engine.keyPackage({ own: ownLeaf(bob.device), validity, entropy })));
 });
 
-test('a joiner refuses a leaf whose lifetime is over', async () => {
+test('a joiner refuses a leaf whose lifetime is over for longer than an invitation can have waited', async () => {
   const validity = { notBeforeMs: nowMs - DAY_MS, notAfterMs: nowMs + DAY_MS };
   const made = engine.keyPackage({ own: ownLeaf(bob.device), validity, entropy });
   await joinRefused('joined', { made });
-  await joinRefused('credential', { made }, { nowMs: nowMs + DAY_MS + 1000 });
+  await joinRefused('joined', { made }, { nowMs: nowMs + 30 * DAY_MS });
+  await joinRefused('credential', { made }, { nowMs: nowMs + 31 * DAY_MS + 1000 });
 });
 
 test('a key package that lives longer than keyPackageMsMax is refused', async () => {

@@ -7,7 +7,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { KeyObject, webcrypto } from 'node:crypto';
 import fs from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
-import timers from 'node:timers/promises';
+import waiting from 'node:timers/promises';
 import { FILES_ROOT, VirtualFiles } from './virtual-files.ts';
 
 /** One process of one node: with its end all that it had planned is gone. */
@@ -38,7 +38,7 @@ interface Job {
 }
 
 const inside = new AsyncLocalStorage<Inside>();
-const real = { delay: timers.setTimeout, setTimeout, setInterval, setImmediate, clearTimeout, clearInterval };
+const real = { delay: waiting.setTimeout, setTimeout, setInterval, setImmediate, clearTimeout, clearInterval };
 
 export class World {
   nowMs = 0;
@@ -175,7 +175,7 @@ function takeOver(): void {
     clearTimeout: clear(real.clearTimeout as never),
     clearInterval: clear(real.clearInterval as never),
   });
-  Object.assign(timers, { setTimeout: delayed });
+  Object.assign(waiting, { setTimeout: delayed });
   for (const name of ['open', 'stat', 'mkdir', 'rm', 'link', 'rename'] as const) {
     const original = fs[name] as (...all: unknown[]) => Promise<unknown>;
     const virtual = (...all: unknown[]): Promise<unknown> => {

@@ -13,10 +13,22 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 /** A last-resort package is used many times: a fresh one each month. */
 const LAST_RESORT_MS = 30 * DAY_MS;
 
+/** What is older at the server is replaced: whoever claims one has time to use it. They live 90 days. */
+const FRESH_MS = 60 * DAY_MS;
+/** Private halves outlive their packages by as long as an invitation may wait in a mailbox. */
+const KEPT_MS = limits.keyPackageMsMax.value + limits.mailboxDays.value * DAY_MS;
+
 /** Private halves kept at once. Whoever gives packages out that are never used ends at the last-resort one. */
 const KEPT_MAX = 1000;
 
 const NONE = new Uint8Array(0);
+
+/** One-time packages that may lie at the server; if there are more, some of those are too old, or of a forgotten life. */
+export function countFresh(account: OpenAccount): number {
+  const sinceMs = account.nowMs() - FRESH_MS;
+  const all = [...account.ledger.keyPackages.values()];
+  return all.filter(({ lastResort, madeMs }) => !lastResort && madeMs >= sinceMs).length;
+}
 
 /**
  * Publishes what is missing. `left`: one-time packages at the server. `forgotten`: some of those are of a life that this
@@ -92,10 +104,8 @@ async function publish(
   }
 }
 
-/** Packages whose lifetime is over open nothing any more. */
+/** Packages for which no invitation can come any more. */
 async function prune(account: OpenAccount, nowMs: number): Promise<void> {
-  const over = [...account.ledger.keyPackages.values()].filter(
-    ({ madeMs }) => nowMs - madeMs > limits.keyPackageMsMax.value,
-  );
+  const over = [...account.ledger.keyPackages.values()].filter(({ madeMs }) => nowMs - madeMs > KEPT_MS);
   if (over.length > 0) await account.ledger.commit(over.map((value): LedgerChange => ({ drop: 'keyPackage', value })));
 }

@@ -3,7 +3,7 @@ import { importRsaPrivate, openerOf, openSealed } from '@securechat/crypto';
 import type { AccountId, control } from '@securechat/wire';
 import { idBytes, idOf, SecureChatError } from '@securechat/wire';
 import type { LedgerChange } from './ledger.ts';
-import { replenish } from './key-packages.ts';
+import { countFresh, replenish } from './key-packages.ts';
 import type { Link } from './link-port.ts';
 import type { OpenAccount } from './open-account.ts';
 import { linkOf } from './open-account.ts';
@@ -122,9 +122,7 @@ async function leaveAllGroups(account: OpenAccount): Promise<void> {
 
 /** Until this is done nobody can write first. */
 export async function becomeReachable(account: OpenAccount, { answer, rolledBack }: AttachedOver): Promise<void> {
-  // More there than are known here: those of a life that this copy has forgotten, or expired ones.
-  const known = [...account.ledger.keyPackages.values()].filter(({ lastResort }) => !lastResort);
-  const forgotten = rolledBack || answer.keyPackagesLeft > known.length;
+  const forgotten = rolledBack || answer.keyPackagesLeft > countFresh(account);
   await replenish(account, answer.keyPackagesLeft, answer.lastResortStored, forgotten);
 }
 

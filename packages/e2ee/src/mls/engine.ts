@@ -1,6 +1,6 @@
 /** The MlsEngine on `@securechat/mls` and the primitives of Node. */
 import { equal, wipe } from '@securechat/crypto';
-import type { PskId, PskStore, ReceivedApplication, StagedCommit as MlsStaged } from '@securechat/mls';
+import type { LeafNode, PskId, PskStore, ReceivedApplication, StagedCommit as MlsStaged } from '@securechat/mls';
 import {
   createCommit,
   createGroup,
@@ -53,6 +53,9 @@ import {
 import { orInternal, orRefused, refused } from './refusal.ts';
 
 const suite = suiteOf(nodeProvider, SUITE);
+
+/** As long as a mailbox keeps an invitation. */
+const WAITED_MS_MAX = defaultLimits.mailboxDays * 24 * 60 * 60 * 1000;
 
 const config = {
   ...defaultConfig,
@@ -147,11 +150,12 @@ const found: MlsEngine['found'] = (input) =>
   });
 
 const join: MlsEngine['join'] = (input) => {
-  const { own, psk, nowMs } = input;
+  const { own, psk } = input;
   const secrets = keyPackageSecrets(input.secrets);
   try {
     return orRefused((): Joined | Refused => {
       const package_ = verified(input.keyPackage);
+      const nowMs = joiningMs(package_.leaf, input.nowMs);
       if (!equal(package_.leaf.signatureKey, own.signingPublic)) return refused('no-key-package');
       const { state, signer, roster } = joinGroup(suite, {
         welcome: input.welcome,
@@ -179,6 +183,16 @@ const join: MlsEngine['join'] = (input) => {
     wipe(secrets.initKey, secrets.encryptionKey);
   }
 };
+
+/**
+ * An invitation was made while our key package lived, which its founder looked at (RFC 9420 §7.3), and may have waited in
+ * the mailbox since: leaves are judged as of then.
+ */
+function joiningMs({ source }: LeafNode, nowMs: number): number {
+  if (source.kind !== 'key-package') return nowMs;
+  const { notAfterMs } = validityOf(source.lifetime);
+  return nowMs > notAfterMs + WAITED_MS_MAX ? nowMs : Math.min(nowMs, notAfterMs);
+}
 
 function storeOf(psk: ExternalPsk): PskStore {
   return (id) => (isFor(id, psk) ? psk.secret : undefined);
