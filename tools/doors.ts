@@ -14,6 +14,7 @@ const wideDoors: Readonly<Record<string, { readonly within: string; readonly rea
   },
   'packages/sim node:sqlite': { within: 'packages/sim/src/', reason: 'disks that fail, under both drivers' },
   'packages/client node:sqlite': { within: 'packages/client/src/stores/sqlite/', reason: 'one driver' },
+  'apps/bench ts-mls': { within: 'apps/bench/src/mls/ts-mls-', reason: 'the oracle, and what it is given' },
   'apps/bench ws': { within: 'apps/bench/src/relay', reason: 'the bare relay, and the load on it' },
 };
 

@@ -1,6 +1,7 @@
 /**
- * `npm run bench`: first figures of the server, beside a bare `ws` relay in the same run. A table for people, JSON with
- * `--json FILE`. Never a gate: compare CPU per message and ratios within one run, not absolute figures of two runs.
+ * `npm run bench`: first figures of the server, beside a bare `ws` relay in the same run; `npm run bench -- mls`: our MLS
+ * beside ts-mls. A table for people, JSON with `--json FILE`. Never a gate: compare CPU per message and ratios within one
+ * run, not absolute figures of two runs.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,7 +20,8 @@ import { startUpRows } from './start-up.ts';
 import { pinLoad, startSubject } from './subject.ts';
 import type { Subject } from './subject.ts';
 
-const { values: options } = parseArgs({
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
     seconds: { type: 'string', default: '5' },
     rounds: { type: 'string', default: '3' },
@@ -43,19 +45,23 @@ const PACE = 1000;
 const ATTACH_LANES = 16;
 
 pinLoad();
-const [messages, attaches] = await serverRows();
-const startUps = await startUpRows(rounds, rsaBits);
-process.stdout.write(`${[messages, attaches, startUps].map(tableOf).join('\n\n')}\n`);
+const tables = await (positionals[0] === 'mls' ? mlsTables() : serverTables());
+process.stdout.write(`${Object.values(tables).map(tableOf).join('\n\n')}\n`);
 if (options.json !== undefined) {
-  const report = {
-    at: new Date().toISOString(),
-    machine: machine(),
-    settings: { ...options, bodyBytes: BODY_BYTES },
-    messages,
-    attaches,
-    startUps,
-  };
+  const settings = { ...options, bodyBytes: BODY_BYTES };
+  const report = { at: new Date().toISOString(), machine: machine(), settings, ...tables };
   writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);
+}
+
+async function mlsTables() {
+  // The oracle is a development dependency: only who asks for it needs it.
+  const { mlsRows } = await import('./mls/side-by-side.ts');
+  return { mls: await mlsRows(rounds, say) };
+}
+
+async function serverTables() {
+  const [messages, attaches] = await serverRows();
+  return { messages, attaches, startUps: await startUpRows(rounds, rsaBits) };
 }
 
 function serverRows(): Promise<readonly [readonly Row[], readonly Row[]]> {
