@@ -420,13 +420,18 @@ export class Engine implements OpenAccount {
     this.#changing ??= (async () => {
       this.dispatch({ kind: 'stop' });
       await this.serial.idle();
-      const { successor } = this.ledger;
-      if (successor !== undefined) await replaceDevice(this.ledger, successor);
+      await this.#replaceDevice();
       return this.#restart();
     })().finally(() => (this.#changing = undefined));
     return this.#changing;
   }
   #changing: Promise<Code | undefined> | undefined;
+
+  /** Until it is stored: the server knows the old keys no more, and a full disk passes. */
+  async #replaceDevice(): Promise<void> {
+    for (let { successor } = this.ledger; successor !== undefined && !this.#ended; { successor } = this.ledger)
+      await replaceDevice(this.ledger, successor).catch(() => delay(STORE_RETRY_MS, undefined, { ref: false }));
+  }
 
   /** After a reset whose answer was lost: true once this device attached with the new keys, false if with the old ones. */
   async resetHappened(): Promise<boolean> {
