@@ -311,6 +311,7 @@ class SecureChatClient implements Client {
       nowMs: () => Date.now(),
       random: () => Math.random(),
       emit: (event) => this.#hub.emit(event),
+      room: (backlog) => this.#hub.room(backlog),
       open: async (events, resumption) => {
         this.#options.onProgress?.('connecting', undefined);
         const link = await openPinned(this.#at, events, resumption);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { ClientEvent } from '../src/api.ts';
 import { EventHub } from '../src/shell/event-hub.ts';
 import { Serial } from '../src/shell/serial.ts';
 
@@ -31,6 +32,51 @@ test('an iterator that was left costs nothing, and a waiting one is freed', asyn
   const waiting = hub.iterate().next();
   hub.close();
   assert.equal((await waiting).done, true);
+});
+
+const message = (id: number): ClientEvent => ({
+  kind: 'message',
+  message: { id: String(id), conversation: '@bob', from: 'bob', text: '', at: '', own: false },
+});
+
+test('a reader 1,000 events behind stops deliveries until it takes one or leaves; a mailbox is read on to 20,000', async () => {
+  const hub = new EventHub();
+  const [slow, quick] = [hub.iterate(), hub.iterate()];
+  for (let count = 1; count <= 999; count += 1) hub.emit(message(count));
+  assert.equal(hub.room(false), undefined);
+  hub.emit(message(1000));
+  assert.ok(hub.room(false) !== undefined);
+  assert.equal(hub.room(true), undefined);
+  for (let count = 0; count < 1000; count += 1) await quick.next();
+  const room = hub.room(false);
+  assert.ok(room !== undefined, 'one that reads does not help one that does not');
+  await slow.next();
+  await room;
+  assert.equal(hub.room(false), undefined);
+
+  for (let count = 1000; count <= 20_000; count += 1) hub.emit(message(count));
+  const backlog = hub.room(true);
+  assert.ok(backlog !== undefined);
+  await slow.return?.();
+  await quick.return?.();
+  await backlog;
+  assert.equal(hub.room(true), undefined);
+});
+
+test('a reader far behind misses presences, never a message', async () => {
+  const hub = new EventHub();
+  const slow = hub.iterate();
+  for (let count = 1; count <= 1500; count += 1) {
+    hub.emit(message(count));
+    hub.emit(presence('bob'));
+  }
+  hub.close();
+  let messages = 0;
+  let presences = 0;
+  for await (const event of slow)
+    if (event.kind === 'message') assert.equal(event.message.id, String((messages += 1)));
+    else presences += 1;
+  assert.deepEqual([messages, presences], [1500, 500]);
 });
 
 test('work of one key runs one at a time in the order of the calls, of two keys side by side', async () => {

@@ -1,5 +1,5 @@
 import { forwardToHolder, SecureChatError } from '@securechat/client';
-import type { ClientEvent, LoggedIn } from '@securechat/client';
+import type { LoggedIn } from '@securechat/client';
 import { exitCodes } from '../exit-codes.ts';
 import { terminalScreen } from '../line/terminal-screen.ts';
 import { openClient } from '../open-client.ts';
@@ -36,7 +36,8 @@ export async function startSend(settings: Settings, { to, text, timeoutMs, json 
   const { onlineOnly, requireVerified } = settings;
   const options = { onlineOnly, requireVerified };
   return endingWith(timeoutMs, async (closing) => {
-    const { client } = await enter(settings, user, password, closing);
+    const { client, enter } = await clientFor(settings, user, password, closing);
+    await enter();
     const left = timeoutMs === undefined ? undefined : Math.max(0, timeoutMs - (performance.now() - begun));
     return sendOnce(client, { to, text: message, options, timeoutMs: left, json }, output);
   });
@@ -48,30 +49,30 @@ export async function startListen(
 ): Promise<number> {
   const { user, password } = await credentials(settings);
   return endingWith(timeoutMs, async (closing) => {
-    const { client, events, unread } = await enter(settings, user, password, closing);
+    const { client, enter } = await clientFor(settings, user, password, closing);
+    const events = client.events();
+    const unread = await enter();
     return listen(client, events, unread, json, output);
   });
 }
 
 /** Through the process that has the account open, if one has; otherwise by logging in. */
-async function enter(
+async function clientFor(
   settings: Settings,
   username: string,
   password: string,
   closing: (close: () => Promise<void>) => void,
-): Promise<{ client: ForwardedClient; events: AsyncIterable<ClientEvent>; unread: LoggedIn['unread'] }> {
+): Promise<{ client: ForwardedClient; enter: () => Promise<LoggedIn['unread']> }> {
   const { server, profileDirectory } = settings;
   const lines = await forwardToHolder({ server, profileDirectory, username, password });
   if (lines !== undefined) {
     const client = forwardedClient(lines);
     closing(() => client.close());
-    return { client, events: client.events(), unread: [] };
+    return { client, enter: () => Promise.resolve([]) };
   }
   const client = await openClient(settings);
   closing(() => client.close());
-  const events = client.events();
-  const { unread } = await client.login({ username, password });
-  return { client, events, unread };
+  return { client, enter: async () => (await client.login({ username, password })).unread };
 }
 
 /** Runs until it is done, interrupted (130), ended by TERM (0) or late (9), and closes what was opened. */

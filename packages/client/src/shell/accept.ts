@@ -3,6 +3,7 @@
  * cursor) is one commit; then it is shown and acknowledged. What cannot be read yet is parked; what never can be is a
  * visible gap.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { importRsaPrivate, openerOf, wipe } from '@securechat/crypto';
 import type { SealedOpener } from '@securechat/crypto';
 import { decryptRow, joinDirect, openInvitation } from '@securechat/e2ee';
@@ -83,15 +84,11 @@ export class Inbox {
     void this.#run();
   }
 
-  /** Before the next try; the end of the account cuts it short. */
-  #rest(): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, RETRY_MS);
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
+  /** The end of the account cuts the waiting short. */
+  async #unlessEnded(promise: Promise<unknown>): Promise<void> {
+    const { promise: woken, resolve } = Promise.withResolvers<void>();
+    this.#wake = resolve;
+    await Promise.race([promise, woken]);
   }
   #wake: () => void = () => undefined;
 
@@ -149,6 +146,11 @@ export class Inbox {
     this.#running = true;
     try {
       for (let row = this.#rows[0]; row !== undefined && !this.#account.ended(); row = this.#rows[0]) {
+        const room = this.#account.room(this.behind);
+        if (room !== undefined) {
+          await this.#unlessEnded(room);
+          continue;
+        }
         const run = this.#plainRun();
         const done = run.length < 2 ? 0 : await this.#acceptRun(run).catch(() => 0);
         if (done === 0) await this.#store(row);
@@ -177,7 +179,8 @@ export class Inbox {
         const full = error instanceof SecureChatError && error.code === 'PROFILE_UNWRITABLE';
         const first = !full && !unreadable;
         unreadable ||= !full;
-        if (!first) await this.#rest();
+        // A timer left behind by the end of the account holds nothing up.
+        if (!first) await this.#unlessEnded(delay(RETRY_MS, undefined, { ref: false }));
       }
     }
   }

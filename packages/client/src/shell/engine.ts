@@ -66,6 +66,8 @@ export interface EngineOptions {
   readonly steadyMs?: () => number;
   readonly random: () => number;
   readonly emit: (event: ClientEvent) => void;
+  /** Resolves when somebody takes what was emitted; undefined: at once. Absent: always at once. */
+  readonly room?: (backlog: boolean) => Promise<void> | undefined;
   /** A connection to the account's server; `resumption` of the last attach, to be used once. */
   readonly open: (events: LinkEvents, resumption: Resumption | undefined) => Promise<OpenedLink>;
   /** The session of this device is over: the caller closes the account. */
@@ -137,6 +139,9 @@ export class Engine implements OpenAccount {
     this.#options.emit(event);
     const failure = failureIn(event);
     if (failure !== undefined) void this.ledger.noteFailure({ ...failure, atMs: this.nowMs() }).catch(() => undefined);
+  }
+  room(backlog: boolean): Promise<void> | undefined {
+    return this.#options.room?.(backlog);
   }
   contactAdded(): void {
     if (this.#link !== undefined) this.#once('watch', () => watchPresence(this));

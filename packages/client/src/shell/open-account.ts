@@ -35,6 +35,8 @@ export interface OpenAccount {
   registration(): string;
   dispatch(event: Event): void;
   emit(event: ClientEvent): void;
+  /** To be waited for before more is taken in that would be emitted. */
+  room(backlog: boolean): Promise<void> | undefined;
   /** Somebody new: their presence is of interest from now on. */
   contactAdded(): void;
   /** What became of an item of the outbox, for whoever waits for it. */
