@@ -15,6 +15,7 @@ import {
   refuseResume,
 } from '@securechat/session';
 import { concatBytes } from '@securechat/wire';
+import { atOnce } from './at-once.ts';
 import { accept, copyOf, entropy, flipped, helloOf, nowMs, only, serverSide, utf8 } from './parties.ts';
 import type { ServerSide } from './parties.ts';
 
@@ -107,14 +108,14 @@ test('any bytes are no resume flight and no answer to one', async () => {
   const { flight, pending } = createResumeFlight({ hello, transport: 'ws', resumption, entropy });
   const prefix = fc.constantFrom(flight.subarray(0, 100), Uint8Array.of(4), Uint8Array.of(5), Uint8Array.of(6));
   const sizes = fc.constantFrom(0, 1, 1152, 1198, 1199, 1298, 1299);
-  fc.assert(
-    fc.property(prefix, sizes, (head, size) => {
+  await fc.assert(
+    fc.asyncProperty(prefix, sizes, async (head, size) => {
       const bytes = concatBytes(head, entropy(size));
-      const from = performance.now();
-      assert.equal(answer(server, bytes, resumption.secret), refused);
-      const result = acceptResumeReply({ pending: copyOf(pending), reply: bytes, nowMs });
-      assert.equal(result.kind, bytes.length === 1 && bytes[0] === 6 ? 'fallback' : 'refused');
-      assert.ok(performance.now() - from < 50);
+      await atOnce(50, () => {
+        assert.equal(answer(server, bytes, resumption.secret), refused);
+        const result = acceptResumeReply({ pending: copyOf(pending), reply: bytes, nowMs });
+        assert.equal(result.kind, bytes.length === 1 && bytes[0] === 6 ? 'fallback' : 'refused');
+      });
     }),
     { numRuns: 60 },
   );
