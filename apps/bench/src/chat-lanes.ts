@@ -154,12 +154,12 @@ function founding(from: Account, to: Account): Uint8Array {
   }).finish();
 }
 
-/** One acknowledgement per turn of the loop, as a client sends after its commit. */
+/** One acknowledgement per record of deliveries, in one record with what the same turn of the loop sends. */
 function cumulativeAck(send: (upTo: MailboxSeq) => void): (upTo: MailboxSeq) => void {
   let newest: MailboxSeq | undefined;
   return (upTo) => {
     if (newest === undefined) {
-      setImmediate(() => {
+      queueMicrotask(() => {
         if (newest !== undefined) send(newest);
         newest = undefined;
       });

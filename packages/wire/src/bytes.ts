@@ -4,14 +4,27 @@
  */
 import { SecureChatError } from './codes.ts';
 
+/** Big-endian, without a DataView: making one costs more than all that a frame needs of it. */
+export function writeU32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >>> 24;
+  bytes[at + 1] = value >>> 16;
+  bytes[at + 2] = value >>> 8;
+  bytes[at + 3] = value;
+}
+
+/** The caller has checked that there are four bytes. */
+export function readU32(bytes: Uint8Array, at: number): number {
+  return (
+    (((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0)) >>> 0
+  );
+}
+
 export class ByteWriter {
   #bytes: Uint8Array<ArrayBuffer>;
-  #view: DataView;
   #at = 0;
 
   constructor(capacityBytes = 256) {
     this.#bytes = new Uint8Array(capacityBytes);
-    this.#view = new DataView(this.#bytes.buffer);
   }
 
   #room(count: number): number {
@@ -21,7 +34,6 @@ export class ByteWriter {
       const bigger = new Uint8Array(Math.max(end, this.#bytes.length * 2));
       bigger.set(this.#bytes.subarray(0, at));
       this.#bytes = bigger;
-      this.#view = new DataView(bigger.buffer);
     }
     this.#at = end;
     return at;
@@ -29,17 +41,18 @@ export class ByteWriter {
 
   u8(value: number): this {
     const at = this.#room(1);
-    this.#view.setUint8(at, value);
+    this.#bytes[at] = value;
     return this;
   }
   u16(value: number): this {
     const at = this.#room(2);
-    this.#view.setUint16(at, value);
+    this.#bytes[at] = value >>> 8;
+    this.#bytes[at + 1] = value;
     return this;
   }
   u32(value: number): this {
     const at = this.#room(4);
-    this.#view.setUint32(at, value);
+    writeU32(this.#bytes, at, value);
     return this;
   }
   /** A safe integer as 64 bits. */
@@ -47,8 +60,8 @@ export class ByteWriter {
     if (!Number.isSafeInteger(value) || value < 0)
       throw new SecureChatError('INTERNAL', { text: 'Not an unsigned safe integer.' });
     const at = this.#room(8);
-    this.#view.setUint32(at, Math.floor(value / 2 ** 32));
-    this.#view.setUint32(at + 4, value >>> 0);
+    writeU32(this.#bytes, at, Math.floor(value / 2 ** 32));
+    writeU32(this.#bytes, at + 4, value >>> 0);
     return this;
   }
   raw(value: Uint8Array): this {
@@ -75,12 +88,10 @@ export class ByteWriter {
 
 export class ByteReader {
   readonly #bytes: Uint8Array;
-  readonly #view: DataView;
   #at = 0;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
   #take(count: number): number {
@@ -95,23 +106,21 @@ export class ByteReader {
     return this.#bytes.length - this.#at;
   }
   u8(): number {
-    const at = this.#take(1);
-    return this.#view.getUint8(at);
+    return this.#bytes[this.#take(1)] ?? 0;
   }
   u16(): number {
     const at = this.#take(2);
-    return this.#view.getUint16(at);
+    return ((this.#bytes[at] ?? 0) << 8) | (this.#bytes[at + 1] ?? 0);
   }
   u32(): number {
-    const at = this.#take(4);
-    return this.#view.getUint32(at);
+    return readU32(this.#bytes, this.#take(4));
   }
   /** MALFORMED above 2^53 - 1. */
   u64(): number {
     const at = this.#take(8);
-    const high = this.#view.getUint32(at);
+    const high = readU32(this.#bytes, at);
     if (high > 0x1fffff) throw new SecureChatError('MALFORMED', { text: 'An integer is out of range.' });
-    return high * 2 ** 32 + this.#view.getUint32(at + 4);
+    return high * 2 ** 32 + readU32(this.#bytes, at + 4);
   }
   /** A view, not a copy. */
   raw(count: number): Uint8Array {

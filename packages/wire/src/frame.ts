@@ -11,6 +11,7 @@
  * `request` pairs a response with its request (chosen by the requester, 1..2^32-1, not reused while open); 0 elsewhere.
  * Hot kinds (submit, accepted, deliver, ack) have fixed layouts (submission.ts); their ciphertext is never decoded here.
  */
+import { readU32, writeU32 } from './bytes.ts';
 import { SecureChatError } from './codes.ts';
 
 export const frameKinds = {
@@ -39,17 +40,27 @@ export const FRAME_HEADER_BYTES = 12;
 
 const nothing = new Uint8Array(0);
 
-const kindOf: ReadonlyMap<number, FrameKind> = new Map(
-  (Object.keys(frameKinds) as FrameKind[]).map((kind) => [frameKinds[kind], kind]),
-);
+/** By number. */
+const kinds: (FrameKind | undefined)[] = [];
+for (const kind of Object.keys(frameKinds) as FrameKind[]) kinds[frameKinds[kind]] = kind;
 
 export function encodeFrame(frame: Frame): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(FRAME_HEADER_BYTES + frame.body.length);
-  const view = new DataView(bytes.buffer);
-  view.setUint8(0, frameKinds[frame.kind]);
-  view.setUint32(4, frame.request);
-  view.setUint32(8, frame.body.length);
-  bytes.set(frame.body, FRAME_HEADER_BYTES);
+  return encodeFrames([frame]);
+}
+
+/** One after the other, as the plaintext of one record. */
+export function encodeFrames(frames: readonly Frame[]): Uint8Array<ArrayBuffer> {
+  let length = 0;
+  for (const { body } of frames) length += FRAME_HEADER_BYTES + body.length;
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const { kind, request, body } of frames) {
+    bytes[at] = frameKinds[kind];
+    writeU32(bytes, at + 4, request);
+    writeU32(bytes, at + 8, body.length);
+    bytes.set(body, at + FRAME_HEADER_BYTES);
+    at += FRAME_HEADER_BYTES + body.length;
+  }
   return bytes;
 }
 
@@ -87,15 +98,14 @@ export class FrameReader {
     const frames: Frame[] = [];
     let at = 0;
     while (bytes.length - at >= FRAME_HEADER_BYTES) {
-      const view = new DataView(bytes.buffer, bytes.byteOffset + at, FRAME_HEADER_BYTES);
-      const kind = kindOf.get(view.getUint8(0));
-      if (kind === undefined || view.getUint8(1) !== 0 || view.getUint16(2) !== 0)
+      const kind = kinds[bytes[at] ?? 0];
+      if (kind === undefined || bytes[at + 1] !== 0 || bytes[at + 2] !== 0 || bytes[at + 3] !== 0)
         throw new SecureChatError('MALFORMED');
-      const length = view.getUint32(8);
+      const length = readU32(bytes, at + 8);
       if (length > this.#bodyBytesMax) throw new SecureChatError('TOO_LARGE');
       const end = at + FRAME_HEADER_BYTES + length;
       if (end > bytes.length) break;
-      frames.push({ kind, request: view.getUint32(4), body: bytes.subarray(at + FRAME_HEADER_BYTES, end) });
+      frames.push({ kind, request: readU32(bytes, at + 4), body: bytes.subarray(at + FRAME_HEADER_BYTES, end) });
       at = end;
     }
     this.#held = at === bytes.length ? nothing : bytes.slice(at);

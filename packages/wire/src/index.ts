@@ -5,7 +5,7 @@ export { ByteReader, ByteWriter, concatBytes } from './bytes.ts';
 export { codeOf, codes, isCode, SecureChatError } from './codes.ts';
 export type { Code, CodeRow, FailureDetail } from './codes.ts';
 export { decodeFailure, decodeMessage, encodeFailure } from './failure.ts';
-export { encodeFrame, FRAME_HEADER_BYTES, FrameReader, frameKinds } from './frame.ts';
+export { encodeFrame, encodeFrames, FRAME_HEADER_BYTES, FrameReader, frameKinds } from './frame.ts';
 export type { Frame, FrameKind } from './frame.ts';
 export { ID_BYTES, idBytes, idOf } from './ids.ts';
 export type {

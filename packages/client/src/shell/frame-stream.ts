@@ -5,7 +5,7 @@
  */
 import type { Session } from '@securechat/session';
 import type { Frame } from '@securechat/wire';
-import { concatBytes, encodeFrame, FrameReader, limits, SecureChatError } from '@securechat/wire';
+import { encodeFrame, encodeFrames, FrameReader, limits, SecureChatError } from '@securechat/wire';
 import type { Transport } from './transport.ts';
 
 export interface FrameStreamOptions {
@@ -19,7 +19,7 @@ export interface FrameStreamOptions {
 export class FrameStream {
   readonly #options: FrameStreamOptions;
   readonly #reader = new FrameReader(limits.requestBytesMax.value);
-  #outgoing: Uint8Array[] = [];
+  #outgoing: Frame[] = [];
   #scheduled = false;
   #held = false;
   #awaited: number | undefined;
@@ -32,7 +32,7 @@ export class FrameStream {
   }
 
   send(frame: Frame): void {
-    this.#outgoing.push(encodeFrame(frame));
+    this.#outgoing.push(frame);
     if (this.#scheduled) return;
     this.#scheduled = true;
     setImmediate(() => {
@@ -46,7 +46,7 @@ export class FrameStream {
     if (this.#held || this.#outgoing.length === 0 || this.#options.session.dead) return;
     const frames = this.#outgoing;
     this.#outgoing = [];
-    this.#seal(frames.length === 1 && frames[0] !== undefined ? frames[0] : concatBytes(...frames));
+    this.#seal(encodeFrames(frames));
   }
 
   /**

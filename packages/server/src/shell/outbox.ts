@@ -3,8 +3,8 @@
  * waits is bounded by those who send: windows, and one answer per request.
  */
 import type { Session } from '@securechat/session';
-import type { FrameKind } from '@securechat/wire';
-import { concatBytes, encodeFrame } from '@securechat/wire';
+import type { Frame, FrameKind } from '@securechat/wire';
+import { encodeFrames } from '@securechat/wire';
 import type { Transport } from './transport.ts';
 
 /** A peer that leaves more than this is given up. Windows and one answer per request cannot fill it alone. */
@@ -14,7 +14,7 @@ export class Outbox {
   readonly #transport: Transport;
   readonly #session: Session;
   readonly #nowMs: () => number;
-  #frames: Uint8Array[] = [];
+  #frames: Frame[] = [];
   #scheduled = false;
 
   constructor(transport: Transport, session: Session, nowMs: () => number) {
@@ -23,8 +23,9 @@ export class Outbox {
     this.#nowMs = nowMs;
   }
 
+  /** The body is the outbox's until it is flushed. */
   send(kind: FrameKind, body: Uint8Array, request = 0): void {
-    this.#frames.push(encodeFrame({ kind, request, body }));
+    this.#frames.push({ kind, request, body });
     if (this.#scheduled) return;
     this.#scheduled = true;
     // After the promises that the running callback settles: their answers go along.
@@ -35,8 +36,7 @@ export class Outbox {
   flush(): void {
     this.#scheduled = false;
     if (this.#frames.length === 0 || this.#session.dead) return;
-    const [first] = this.#frames;
-    const plaintext = this.#frames.length === 1 && first !== undefined ? first : concatBytes(...this.#frames);
+    const plaintext = encodeFrames(this.#frames);
     this.#frames = [];
     this.#transport.send(this.#session.seal(plaintext, this.#nowMs()));
   }
