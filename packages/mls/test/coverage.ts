@@ -12,6 +12,12 @@ session.connect();
 session.post('Profiler.enable');
 session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: true });
 
+/** For another target, to which the ways of this one are new. */
+export function forgetBlocks(): void {
+  newBlocks();
+  reached.clear();
+}
+
 /** How many were run since the last call that never were before. */
 export function newBlocks(): number {
   const known = reached.size;

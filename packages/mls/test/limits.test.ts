@@ -8,6 +8,7 @@ import { readCommit } from '../src/group/commit-structure.ts';
 import { exportFrom } from '../src/group/export.ts';
 import { propose } from '../src/group/send.ts';
 import type { CachedProposal } from '../src/group/state.ts';
+import { defaultConfig } from '../src/group/state.ts';
 import { advance, ratchetOf, seek } from '../src/schedule/ratchet.ts';
 import { readExtensions } from '../src/tree/extension.ts';
 import { RatchetTree } from '../src/tree/ratchet-tree.ts';
@@ -78,6 +79,37 @@ test('a message may be as far ahead as the window says, and no further', () => {
   refuses(() => seek(suite, ratchet, { generation: 21, window }), 'too-far-ahead');
   seek(suite, ahead, { generation: 17, window });
   refuses(() => seek(suite, ahead, { generation: 16, window }), 'too-old');
+});
+
+test('by default a message may be 2,000 ahead and 256 behind', () => {
+  const { window } = defaultConfig;
+  const ratchet = ratchetOf(entropy(32));
+  const { ratchet: ahead } = seek(suite, ratchet, { generation: 2000, window });
+  refuses(() => seek(suite, ratchet, { generation: 2001, window }), 'too-far-ahead');
+  // The newest one counts as one of the 256.
+  assert.deepEqual([...ahead.skipped.keys()].slice(0, 1), [1745]);
+  seek(suite, ahead, { generation: 1745, window });
+  refuses(() => seek(suite, ahead, { generation: 1744, window }), 'too-old');
+});
+
+test('messages of four past epochs are read by default, of as many as the configuration says, and of no more', () => {
+  for (const pastEpochsMax of [defaultConfig.pastEpochsMax, 2, 0]) {
+    const [alice, bob] = groupOf(['alice', 'bob'], entropy);
+    assert.ok(alice && bob);
+    bob.state = { ...bob.state, config: { ...bob.state.config, pastEpochsMax } };
+    const sent: Uint8Array[] = [];
+    for (let epoch = 0; epoch <= pastEpochsMax; epoch++) {
+      sent.push(alice.send(`of epoch ${epoch}`));
+      bob.follow(alice.commit().commit);
+    }
+    const [tooOld = assert.fail(), ...inTime] = sent;
+    refuses(() => bob.read(tooOld), 'too-old');
+    assert.deepEqual(
+      inTime.map((message) => bob.read(message)),
+      inTime.map((_, i) => `of epoch ${i + 1}`),
+    );
+  }
+  assert.equal(defaultConfig.pastEpochsMax, 4);
 });
 
 test('an epoch keeps 1,024 proposals', () => {

@@ -8,7 +8,7 @@ import { createGroup } from '../src/group/create.ts';
 import { mergePending } from '../src/group/commit.ts';
 import { joinGroup, welcomedReferences } from '../src/group/join.ts';
 import { isLastResort, keyPackageRef } from '../src/group/key-package.ts';
-import { propose, proposeUpdate } from '../src/group/send.ts';
+import { encrypt, propose, proposeUpdate } from '../src/group/send.ts';
 import { foundBranch, foundReinitialised } from '../src/group/successor.ts';
 import { mergeCommit } from '../src/group/stage-commit.ts';
 import { checkKeyPackage, readVerifiedKeyPackage } from '../src/group/check-key-package.ts';
@@ -165,6 +165,29 @@ for (const suite of suites) {
     refuses(() => joinGroup(suite, { ...judge, welcome, ...strange.made, predecessor }), 'invalid-proposal');
   });
 }
+
+test('padding makes messages of different lengths alike, and readers do not see it', () => {
+  const [alice, bob] = groupOf(['alice', 'bob'], seeded('padding'));
+  assert.ok(alice && bob);
+  const { identity, entropy } = alice;
+  const padding = (bytes: number): number => 512 - bytes;
+  const sizes = [0, 1, 63, 64, 200].map((length) => {
+    const text = 'x'.repeat(length);
+    const sent = encrypt(alice.state, { identity, entropy, padding, plaintext: utf8(text) });
+    alice.state = sent.state;
+    assert.equal(bob.read(sent.bytes), text);
+    return sent.bytes.length;
+  });
+  assert.equal(new Set(sizes).size, 1);
+  const { commit } = alice.commit({ padding: (bytes) => 4096 - bytes });
+  assert.ok(commit.length > 4096);
+  bob.follow(commit);
+  for (const wrong of [-1, 0.5, 2 ** 24 + 1])
+    refuses(
+      () => encrypt(alice.state, { identity, entropy, padding: () => wrong, plaintext: utf8('x') }),
+      'bad-argument',
+    );
+});
 
 test('a joiner insists on a pre-shared key, and all who know it agree', () => {
   const entropy = seeded('psk');

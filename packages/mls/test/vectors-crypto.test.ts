@@ -1,5 +1,7 @@
 /** Goal: the labelled cryptography and the codec agree with the working group's vectors. */
 import assert from 'node:assert/strict';
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { Reader } from '../src/codec/reader.ts';
 import { Writer } from '../src/codec/writer.ts';
@@ -14,7 +16,7 @@ import {
   verifyWithLabel,
 } from '../src/crypto/labels.ts';
 import { entropy } from './entropy.ts';
-import { eachOfOurs, hex, toHex, vectorsOf } from './vectors.ts';
+import { eachOfOurs, hex, toHex, vectorFilesOf, vectorsOf } from './vectors.ts';
 
 interface CryptoBasics {
   readonly cipher_suite: number;
@@ -56,6 +58,13 @@ test('every labelled operation gives what the working group computed (crypto-bas
     const sealed = encryptWithLabel(suite, { ...labelled, publicKey: pair.publicKey, plaintext, entropy });
     assert.equal(toHex(decryptWithLabel(suite, { ...labelled, ...sealed, pair })), enc.plaintext);
   });
+});
+
+test('every file of the working group has a test that reads it', (t) => {
+  const files = vectorFilesOf(t);
+  const tests = readdirSync(import.meta.dirname).filter((name) => /^vectors-.*\.test\.ts$/.test(name));
+  const text = tests.map((name) => readFileSync(join(import.meta.dirname, name), 'utf8')).join('');
+  for (const file of files ?? []) assert.ok(text.includes(`'${file}'`), file);
 });
 
 test('vector lengths are read and written as the working group does (deserialization)', (t) => {

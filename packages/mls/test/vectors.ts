@@ -1,5 +1,5 @@
 /** The working group's vectors, read from outside the repository; a test that finds none says so and is skipped. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import assert from 'node:assert/strict';
@@ -26,6 +26,14 @@ export function vectorsOf<T>(t: TestContext, name: string): readonly T[] | undef
     return undefined;
   }
   return JSON.parse(readFileSync(path, 'utf8')) as readonly T[];
+}
+
+/** Names of the working group's files, without their ending. */
+export function vectorFilesOf(t: TestContext): readonly string[] | undefined {
+  const path = join(folder, 'mls');
+  if (existsSync(path)) return readdirSync(path).flatMap((name) => (name.endsWith('.json') ? [name.slice(0, -5)] : []));
+  t.skip(`vectors not at hand: ${path}`);
+  return undefined;
 }
 
 /** Runs each vector of a suite of ours, names the suites passed over, and insists on at least `atLeast`. */

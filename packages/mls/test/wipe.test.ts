@@ -6,9 +6,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { wipeAll } from '../src/codec/bytes.ts';
 import { receive } from '../src/group/receive.ts';
-import { encrypt } from '../src/group/send.ts';
+import { encrypt, propose, proposeUpdate } from '../src/group/send.ts';
 import { mergeCommit } from '../src/group/stage-commit.ts';
-import { mergePending } from '../src/group/commit.ts';
+import { createCommit, mergePending } from '../src/group/commit.ts';
 import { forgetPastEpochs } from '../src/group/merge.ts';
 import { replay, openJournal } from '../src/group/journal.ts';
 import { nodeProvider } from '../src/crypto/node-provider.ts';
@@ -39,6 +39,7 @@ for (const suite of suites) {
     const entropy = seeded('wipe');
     const [alice, bob, carol] = groupOf(['alice', 'bob', 'carol'], entropy, suite);
     assert.ok(alice && bob && carol);
+    const removal = { kind: 'remove', removed: carol.leaf } as const;
     const step = (advanced: Advanced): void => {
       const before = bob.state;
       bob.state = advanced.state;
@@ -57,7 +58,21 @@ for (const suite of suites) {
     const staged = accept(alice.commit().commit);
     assert.ok(staged.kind === 'commit');
     step(mergeCommit(bob.state, staged));
-    const made = bob.prepare();
+    const proposed = propose(alice.state, { identity: alice.identity, entropy, proposal: removal });
+    alice.state = proposed.state;
+    const received = accept(proposed.bytes);
+    assert.ok(received.kind === 'proposal');
+    step(received);
+    const update = proposeUpdate(bob.state, { identity, entropy });
+    step(update);
+    assert.ok(alice.receive(update.bytes).kind === 'proposal');
+    // Its private key moves from the proposal into the epoch.
+    const withUpdate = accept(alice.commit({ references: [update.reference] }).commit);
+    assert.ok(withUpdate.kind === 'commit');
+    step(mergeCommit(bob.state, withUpdate));
+    assert.equal(alice.authenticator, bob.authenticator);
+    const made = createCommit(bob.state, { ...judge, identity, entropy });
+    step(made);
     step(mergePending(bob.state, made.pending));
     step(forgetPastEpochs(bob.state));
   });

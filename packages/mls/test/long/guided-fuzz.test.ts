@@ -4,7 +4,7 @@
  * with MLS_FUZZ_KEEP the small ones of what is kept go to fuzz-corpus.json, which the unit test runs.
  */
 // First of all: see there.
-import { blocksReached, newBlocks } from '../coverage.ts';
+import { blocksReached, forgetBlocks, newBlocks } from '../coverage.ts';
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { after, test } from 'node:test';
@@ -39,6 +39,7 @@ for (const target of [...decoders, ...entries])
 function follow([name, seeds, run]: Target, found: Set<string>): { readonly inputs: number; readonly pool: number } {
   const pool = [...seeds, ...Array.from(found, (text) => Uint8Array.from(Buffer.from(text, 'hex')))];
   const pick = (): Uint8Array => pool[below(pool.length)] ?? assert.fail();
+  forgetBlocks();
   for (const input of pool) survives(name, input, run);
   newBlocks();
   let inputs = 0;
