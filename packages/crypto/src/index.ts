@@ -35,8 +35,6 @@ export {
   sha512,
   shake256,
 } from './hash.ts';
-export type { HpkeSuite } from './hpke.ts';
-export { hpkeAeads, hpkeKems, hpkeOpen, hpkeReceiveExport, hpkeSeal, hpkeSendExport } from './hpke.ts';
 export type { IdentityRotation } from './identity-rotation.ts';
 export { signIdentityRotation, verifyIdentityRotation } from './identity-rotation.ts';
 export type { CertificateKind } from './jws.ts';
@@ -75,5 +73,4 @@ export {
 } from './server-certificate.ts';
 export type { KeyPair } from './x25519.ts';
 export { X25519_BYTES, x25519 } from './x25519.ts';
-export { XWING_CIPHERTEXT_BYTES, XWING_PUBLIC_BYTES, XWING_SEED_BYTES, xwing } from './xwing.ts';
 export { x509NotAfterMs } from './x509.ts';

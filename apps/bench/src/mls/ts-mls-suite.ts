@@ -3,23 +3,10 @@
  * It carries HPKE keys as CryptoKey but only ever hands them back to its provider; ours are raw bytes in a wrapper.
  */
 import type { Ciphersuite, CiphersuiteImpl, Hpke, PrivateKey, PublicKey } from 'ts-mls';
-import type { Entropy, HpkeSuite, KeyPair } from '@securechat/crypto';
-import {
-  AEAD_NONCE_BYTES,
-  digest,
-  ed25519,
-  equal,
-  hashBytes,
-  hkdfExpand,
-  hkdfExtract,
-  hmac,
-  hpkeAeads,
-  hpkeKems,
-  hpkeOpen,
-  hpkeReceiveExport,
-  hpkeSeal,
-  hpkeSendExport,
-} from '@securechat/crypto';
+import type { Entropy, KeyPair } from '@securechat/crypto';
+import { AEAD_NONCE_BYTES, digest, ed25519, equal, hashBytes, hkdfExpand, hkdfExtract, hmac } from '@securechat/crypto';
+import type { HpkeSuite } from './ts-mls-hpke.ts';
+import { hpkeAeads, hpkeKems, hpkeOpen, hpkeReceiveExport, hpkeSeal, hpkeSendExport } from './ts-mls-hpke.ts';
 
 const kems: Readonly<Record<string, HpkeSuite['kem']>> = { 'X-Wing': 'xwing', 'DHKEM-X25519-HKDF-SHA256': 'x25519' };
 const kdfs: Readonly<Record<string, HpkeSuite['kdf']>> = { 'HKDF-SHA256': 'sha256', 'HKDF-SHA512': 'sha512' };

@@ -1,17 +1,22 @@
 /**
- * HPKE, base mode, single shot (RFC 9180). Only the suites that MLS needs here: the KEMs DHKEM(X25519, HKDF-SHA256) and
+ * HPKE, base mode, single shot (RFC 9180). For what ts-mls asks of a provider: the KEMs DHKEM(X25519, HKDF-SHA256) and
  * X-Wing, HKDF over SHA-256 or SHA-512, and three AEADs.
  */
 import { ByteWriter, concatBytes } from '@securechat/wire';
-import type { Aead } from './aead.ts';
-import { AEAD_NONCE_BYTES, aes128gcm, aes256gcm } from './aead.ts';
-import { chacha20poly1305 } from './chacha.ts';
-import type { Entropy } from './entropy.ts';
-import { hashBytes, hkdfExpand, hkdfExtract } from './hash.ts';
-import { wipe } from './secret.ts';
-import type { KeyPair } from './x25519.ts';
-import { X25519_BYTES, x25519 } from './x25519.ts';
-import { xwing } from './xwing.ts';
+import type { Aead, Entropy, KeyPair } from '@securechat/crypto';
+import {
+  AEAD_NONCE_BYTES,
+  aes128gcm,
+  aes256gcm,
+  chacha20poly1305,
+  hashBytes,
+  hkdfExpand,
+  hkdfExtract,
+  wipe,
+  X25519_BYTES,
+  x25519,
+} from '@securechat/crypto';
+import { xwing } from './ts-mls-xwing.ts';
 
 type KdfHash = 'sha256' | 'sha512';
 

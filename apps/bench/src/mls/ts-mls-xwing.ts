@@ -4,17 +4,22 @@
  *     private 32 (seed) | public = ML-KEM 1184 ‖ X25519 32 | ciphertext = ML-KEM 1088 ‖ X25519 32 | secret 32
  */
 import { concatBytes } from '@securechat/wire';
-import type { Entropy } from './entropy.ts';
-import { sha3, shake256 } from './hash.ts';
-import type { Encapsulation } from './ml-kem.ts';
-import { ML_KEM_768_CIPHERTEXT_BYTES, ML_KEM_768_PUBLIC_BYTES, ML_KEM_768_SEED_BYTES, mlKem768 } from './ml-kem.ts';
-import { wipe } from './secret.ts';
-import type { KeyPair } from './x25519.ts';
-import { X25519_BYTES, x25519 } from './x25519.ts';
+import type { Encapsulation, Entropy, KeyPair } from '@securechat/crypto';
+import {
+  ML_KEM_768_CIPHERTEXT_BYTES,
+  ML_KEM_768_PUBLIC_BYTES,
+  ML_KEM_768_SEED_BYTES,
+  mlKem768,
+  sha3,
+  shake256,
+  wipe,
+  X25519_BYTES,
+  x25519,
+} from '@securechat/crypto';
 
-export const XWING_SEED_BYTES = 32;
-export const XWING_PUBLIC_BYTES: number = ML_KEM_768_PUBLIC_BYTES + X25519_BYTES;
-export const XWING_CIPHERTEXT_BYTES: number = ML_KEM_768_CIPHERTEXT_BYTES + X25519_BYTES;
+const XWING_SEED_BYTES = 32;
+const XWING_PUBLIC_BYTES: number = ML_KEM_768_PUBLIC_BYTES + X25519_BYTES;
+const XWING_CIPHERTEXT_BYTES: number = ML_KEM_768_CIPHERTEXT_BYTES + X25519_BYTES;
 
 /** The draft's label, drawn as `\./` over `/^\`. */
 const LABEL = Uint8Array.of(0x5c, 0x2e, 0x2f, 0x2f, 0x5e, 0x5c);
