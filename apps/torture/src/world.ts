@@ -264,7 +264,10 @@ function judgeOne(from: Person, to: Person, own: readonly Line[], theirs: readon
   const said = new Map<number, Outcome>();
   for (let number = 1; number <= from.last; number += 1) {
     const state = states.get(number);
-    const failed = state === 'failed' || (state === undefined && from.refused.has(number));
+    const refusal = from.refused.get(number);
+    // After an IO error of the own disk it is stored or not, and nobody was told that it is not.
+    const refused = refusal !== undefined && refusal !== 'OUTCOME_UNKNOWN' && state === undefined;
+    const failed = state === 'failed' || refusal === 'PROFILE_UNWRITABLE' || refused;
     said.set(number, failed ? 'failed' : state === undefined ? 'unknown' : state === 'queued' ? 'queued' : 'accepted');
   }
   const stored = theirs.filter((line) => !line.own).map(({ text }) => numberOf(text));

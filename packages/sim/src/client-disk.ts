@@ -202,7 +202,9 @@ export class DiskStore implements ClientStore {
     const [flushing, waiting] = [this.#flushing, this.#waiting];
     this.crash();
     this.#dead = false;
-    for (const { done } of [...flushing, ...waiting]) done(new SecureChatError('PROFILE_UNWRITABLE'));
+    for (const { done } of flushing) done(new SecureChatError('OUTCOME_UNKNOWN'));
+    // Never begun.
+    for (const { done } of waiting) done(new SecureChatError('PROFILE_UNWRITABLE'));
     this.#onFailure();
   }
 

@@ -75,7 +75,7 @@ function judgeMessage(evidence: Case, saying: Saying, sender: ClientNode, receiv
   const { state, code } = known ?? {};
   if (status === 'taken' && state === undefined) return witness.fail('forgotten', `${from} has no ${text} any more`);
   if (state === 'queued') return witness.fail('never-settled', `${text} of ${from} is still queued`);
-  const refused = state === 'failed' || (status === 'refused' && state === undefined);
+  const refused = state === 'failed' || status === 'refused';
   if (refused && arrived.length > 0) {
     if (!sentBackLate(witness, to, code))
       witness.fail('refused-then-delivered', `${text} failed for ${from} (${code ?? saying.code}) and ${to} has it`);

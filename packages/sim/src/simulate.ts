@@ -41,6 +41,8 @@ export interface Outcome {
 const QUIET_MS_MAX = 20 * 60_000;
 const LOOK_MS = 1000;
 const DAY_MS = 24 * 60 * 60_000;
+/** A founding that lay longer at its sender is made with keys that the other side has no more. */
+const DAYS_MAX = 112;
 
 /** Not every wait of real life: an hour's quota would only make a run long. */
 function limitsOf(plan: Plan): Limits {
@@ -214,6 +216,7 @@ function perform(action: Action, { world, witness, server, clients, chance, copi
     case 'sleep':
       return;
     case 'days':
+      if (world.daysMs + action.count * DAY_MS > DAYS_MAX * DAY_MS) return;
       world.daysMs += action.count * DAY_MS;
       witness.expired ||= world.daysMs >= defaultLimits.mailboxDays * DAY_MS;
       void server.maintain().catch(() => undefined);

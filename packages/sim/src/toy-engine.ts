@@ -184,12 +184,6 @@ export function toyEngine(watch: KeyWatch): MlsEngine {
       return { state: hold(merged), epoch: newest(next).epoch, wipe: toWipe([markOf(current), pending]) };
     },
 
-    forgetPastEpochs(before) {
-      const state = open(before);
-      state.epochs = [newest(state)];
-      return { state: hold(state), epoch: newest(state).epoch, wipe: toWipe([markOf(before)]) };
-    },
-
     facts: (state) => factsOf(open(state)),
 
     exportGroupInfo: ({ state }) => groupInfo(open(state)),

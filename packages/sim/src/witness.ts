@@ -158,7 +158,9 @@ export class Witness {
         this.note(`${text} taken`);
       },
       refused: (code: Code): void => {
-        Object.assign(saying, { status: 'refused', code });
+        const unknown = code === 'OUTCOME_UNKNOWN';
+        if (unknown) this.count('outcome unknown to the sender');
+        Object.assign(saying, { status: unknown ? 'unknown' : 'refused', code });
         this.note(`${text} refused ${code}`);
       },
     };

@@ -374,6 +374,12 @@ export const codes = {
     hint: 'Check free space and permissions.',
     retry: 'later',
   },
+  OUTCOME_UNKNOWN: {
+    number: 84,
+    text: 'The disk failed while this was being stored: it may be stored or not.',
+    hint: 'Start SecureChat again: what was stored is there then, and goes out.',
+    retry: 'never',
+  },
 } as const satisfies Record<string, CodeRow>;
 
 export type Code = keyof typeof codes;

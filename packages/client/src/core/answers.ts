@@ -58,6 +58,7 @@ const passing: ReadonlySet<Code> = new Set<Code>([
   'ACCOUNT_DISABLED',
   'VERSION_CONFLICT',
   'PROFILE_UNWRITABLE',
+  'OUTCOME_UNKNOWN',
 ]);
 
 export function isPassing(code: Code): boolean {

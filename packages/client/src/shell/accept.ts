@@ -22,6 +22,7 @@ import { queueCommit } from './queue.ts';
 import { readContent } from './read-content.ts';
 import { giveUp } from './settle.ts';
 
+const ofTheDisk: ReadonlySet<Code> = new Set<Code>(['PROFILE_UNWRITABLE', 'OUTCOME_UNKNOWN']);
 /** After a full disk: how long to wait before the same row is tried again. */
 const RETRY_MS = 1_000;
 /** Rows processed between two acknowledgements while more are waiting. */
@@ -176,7 +177,7 @@ export class Inbox {
         return;
       } catch (error) {
         if (this.#account.ended()) return;
-        const full = error instanceof SecureChatError && error.code === 'PROFILE_UNWRITABLE';
+        const full = error instanceof SecureChatError && ofTheDisk.has(error.code);
         const first = !full && !unreadable;
         unreadable ||= !full;
         // A timer left behind by the end of the account holds nothing up.

@@ -233,7 +233,7 @@ export class Ledger {
     this.#countersDirty = true;
   }
 
-  /** All or nothing, durable when it resolves; what is read here changes then. PROFILE_UNWRITABLE. */
+  /** All or nothing, durable when it resolves; what is read here changes then. PROFILE_UNWRITABLE, OUTCOME_UNKNOWN. */
   async commit(changes: readonly LedgerChange[]): Promise<void> {
     const writes = changes.flatMap((change) => this.#encode(change));
     if (this.#countersDirty) {

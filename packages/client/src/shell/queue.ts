@@ -24,7 +24,7 @@ export interface QueueInput {
 
 /**
  * Resolves with the position when it is on disk; the position is taken at once. In the serial queue of the user where
- * `with` says something of the conversation. TEXT_TOO_LONG, PROFILE_UNWRITABLE.
+ * `with` says something of the conversation. TEXT_TOO_LONG, PROFILE_UNWRITABLE, OUTCOME_UNKNOWN.
  */
 export async function queueContent(account: OpenAccount, input: QueueInput): Promise<number> {
   const { entropy } = account;

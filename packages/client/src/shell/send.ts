@@ -29,7 +29,10 @@ export class Sender {
     this.#answerMs = answerMs;
   }
 
-  /** Refusals that are known at once, and those of the server within 5 s, reject; later ones come as events. */
+  /**
+   * Refusals that are known at once, and those of the server within 5 s, reject; later ones come as events. One rejection
+   * is no refusal: after OUTCOME_UNKNOWN the message goes out once the client was started again, or is not there.
+   */
   async send(user: string, text: string, options: SendOptions): Promise<SendResult> {
     if (!text.isWellFormed()) throw new SecureChatError('USAGE', { text: 'The text is not valid Unicode.' });
     if (new TextEncoder().encode(text).length > limits.textBytesMax.value) throw new SecureChatError('TEXT_TOO_LONG');

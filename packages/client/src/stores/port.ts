@@ -31,7 +31,10 @@ export interface ClientStore {
   /** Every record of a collection, in key order. PROFILE_DAMAGED when one does not decrypt. */
   all(collection: Collection): Promise<ReadonlyMap<string, Uint8Array>>;
   get(collection: Collection, key: string): Promise<Uint8Array | undefined>;
-  /** Atomic and durable. PROFILE_UNWRITABLE (full disk, read-only): nothing was written. */
+  /**
+   * Atomic and durable. PROFILE_UNWRITABLE (full disk, read-only): nothing was written. OUTCOME_UNKNOWN (input or output
+   * error of the disk): all of it or nothing; only opening the store again tells, and until then it takes nothing more.
+   */
   commit(changes: readonly StoreChange[]): Promise<void>;
   /** True when this inner id is stored for the conversation: shown once, ever. */
   hasMessage(conversation: string, id: string): Promise<boolean>;

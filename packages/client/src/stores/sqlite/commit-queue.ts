@@ -2,9 +2,12 @@
  * Group commit: what is asked for in one turn of the event loop shares one transaction and one fsync. Each caller's
  * changes are still all there or all absent, and a reader flushes first.
  */
-import type { SecureChatError } from '@securechat/wire';
+import type { Code } from '@securechat/wire';
+import { SecureChatError } from '@securechat/wire';
 import type { DatabaseSync } from './database.ts';
 import { isInputOutputError, profileError } from './database.ts';
+
+const ofTheDisk: ReadonlySet<Code> = new Set<Code>(['PROFILE_UNWRITABLE', 'OUTCOME_UNKNOWN']);
 
 interface Waiting<Change> {
   readonly changes: readonly Change[];
@@ -23,7 +26,10 @@ export class CommitQueue<Change> {
     this.#apply = apply;
   }
 
-  /** Resolves when the changes are on disk; until then they must not be altered. PROFILE_UNWRITABLE: none of them is. */
+  /**
+   * Resolves when the changes are on disk; until then they must not be altered. PROFILE_UNWRITABLE: none of them is.
+   * OUTCOME_UNKNOWN: all of them are or none, and nothing more is written until the database is opened again.
+   */
   commit(changes: readonly Change[]): Promise<void> {
     const { promise, resolve: done, reject: failed } = Promise.withResolvers<void>();
     if (this.#waiting.length === 0) setImmediate(() => this.flush());
@@ -39,8 +45,7 @@ export class CommitQueue<Change> {
     const error = this.#transaction(waiting.flatMap(({ changes }) => changes));
     if (error === undefined) for (const { done } of waiting) done();
     // One caller's fault must not be another's: each alone.
-    else if (waiting.length > 1 && error.code !== 'PROFILE_UNWRITABLE')
-      for (const each of waiting) this.#settleAlone(each);
+    else if (waiting.length > 1 && !ofTheDisk.has(error.code)) for (const each of waiting) this.#settleAlone(each);
     else for (const { failed } of waiting) failed(error);
   }
 
@@ -52,17 +57,20 @@ export class CommitQueue<Change> {
 
   #transaction(changes: readonly Change[]): SecureChatError | undefined {
     if (this.#broken !== undefined) return this.#broken;
+    let committing = false;
     try {
       this.#database.exec('BEGIN IMMEDIATE');
       for (const change of changes) this.#apply(change);
+      committing = true;
       this.#database.exec('COMMIT');
       return undefined;
     } catch (cause) {
       this.#rollBack();
       const error = profileError(cause);
+      if (!isInputOutputError(cause)) return error;
       // After a failed write or fsync nobody knows what is on the disk; only opening it again tells.
-      if (isInputOutputError(cause)) this.#broken = error;
-      return error;
+      this.#broken = error;
+      return committing ? new SecureChatError('OUTCOME_UNKNOWN', {}, { cause }) : error;
     }
   }
 
