@@ -259,8 +259,6 @@ export interface MlsEngine {
   selfUpdate(input: SelfUpdateInput): PendingCommit;
   /** `state` is the current one: what was received since the commit was made is not forgotten. */
   mergeOwn(input: { readonly state: GroupState; readonly pending: Uint8Array }): Advanced;
-  /** Drops the keys of past epochs: for when the device has read past the commit that ended them. */
-  forgetPastEpochs(state: GroupState): Advanced;
   facts(state: GroupState): GroupFacts;
   /** Signed GroupInfo with tree and external public key. */
   exportGroupInfo(input: { readonly state: GroupState; readonly signing: Uint8Array }): Uint8Array;

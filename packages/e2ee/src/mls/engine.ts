@@ -10,7 +10,7 @@ import {
   encrypt as encryptMls,
   exportGroupInfo as exportInfo,
   factsOf,
-  forgetPastEpochs as forgetPast,
+  forgetPastEpochs,
   joinGroup,
   keyPackageRef,
   mergeCommit,
@@ -143,7 +143,7 @@ const found: MlsEngine['found'] = (input) =>
     });
     if (made.welcome === undefined) throw new MlsError('bad-argument', 'nobody to add');
     const merged = mergePending(made.state, made.pending);
-    const { state, wipe: past } = forgetPast(merged.state);
+    const { state, wipe: past } = forgetPastEpochs(merged.state);
     // Nobody else was ever in the epoch before.
     wipeAll([...made.wipe, ...merged.wipe, ...past]);
     return { kind: 'founded', state: hold(state), epoch: epochOf(state), welcome: made.welcome, wipe: [] };
@@ -281,8 +281,6 @@ const mergeOwn: MlsEngine['mergeOwn'] = ({ state, pending }) => {
   return { ...next, wipe: [...next.wipe, pending] };
 };
 
-const forgetPastEpochs: MlsEngine['forgetPastEpochs'] = (state) => advanced(state, forgetPast(mlsOf(state)));
-
 // ---- reading ----
 
 const facts: MlsEngine['facts'] = (state) => {
@@ -311,7 +309,6 @@ export const mlsEngine: MlsEngine = {
   decrypt,
   selfUpdate,
   mergeOwn,
-  forgetPastEpochs,
   facts,
   exportGroupInfo,
   pack,
