@@ -1,3 +1,4 @@
+export { judgesAlike } from './crypto/arguable-signatures.ts';
 export type { AeadName, CryptoProvider, Encapsulated, Entropy, HashName, KeyPair } from './crypto/provider.ts';
 export type { Suite, SuiteId } from './crypto/suite.ts';
 export { isSuiteId, suiteIds, suiteOf } from './crypto/suite.ts';

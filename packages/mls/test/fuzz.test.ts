@@ -13,6 +13,7 @@ import { readCommit } from '../src/group/commit-structure.ts';
 import { joinByExternalCommit } from '../src/group/external-commit.ts';
 import { joinGroup } from '../src/group/join.ts';
 import { openJournal, replay } from '../src/group/journal.ts';
+import { decodeParts, encodeBase, encodeMessageKeys } from '../src/group/parts.ts';
 import { decodePending, encodePending } from '../src/group/pending.ts';
 import { receive } from '../src/group/receive.ts';
 import { readWelcome } from '../src/group/welcome-structure.ts';
@@ -101,6 +102,8 @@ test('mutated welcomes and GroupInfos never break joining, and none is accepted'
 test('mutated storage is damaged storage', () => {
   const { record } = openJournal(reader.state);
   const stored = encodePending(pending.pending);
+  const { record: base, hash } = encodeBase(reader.state);
+  const keys = encodeMessageKeys(reader.state, hash);
   for (let round = 0; round < rounds / 4; round++) {
     const bytes = mutate(record, stored);
     const loaded = survives('journal', bytes, (mutated) => replay(nodeProvider, { records: [mutated] }));
@@ -108,6 +111,9 @@ test('mutated storage is damaged storage', () => {
     const other = mutate(stored, record);
     const read = survives('pending', other, (mutated) => decodePending(nodeProvider, mutated));
     assert.ok(read === 'error' || toHex(other) === toHex(stored));
+    const damaged = mutate(keys, record);
+    const parts = survives('parts', damaged, (messageKeys) => decodeParts(nodeProvider, { base, messageKeys }));
+    assert.ok(parts === 'error' || toHex(damaged) === toHex(keys));
   }
 });
 
