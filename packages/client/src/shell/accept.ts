@@ -93,6 +93,16 @@ export class Inbox {
   }
   #wake: () => void = () => undefined;
 
+  /**
+   * Before an attach: what is under way is stored or left to come again, so that the cursor stands still while the server
+   * counts from it. A row of the connection before would otherwise move it past rows that a server which was put back
+   * gave the same numbers.
+   */
+  async pause(): Promise<void> {
+    this.#rows.length = 0;
+    await this.idle();
+  }
+
   /** When the row under way is done, after the account has ended. */
   async idle(): Promise<void> {
     clearTimeout(this.#silence);
@@ -176,7 +186,7 @@ export class Inbox {
         await (unreadable ? this.#park(row) : this.#accept(row));
         return;
       } catch (error) {
-        if (this.#account.ended()) return;
+        if (this.#account.ended() || this.#rows[0] !== row) return;
         const full = error instanceof SecureChatError && ofTheDisk.has(error.code);
         const first = !full && !unreadable;
         unreadable ||= !full;

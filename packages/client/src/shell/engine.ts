@@ -372,6 +372,7 @@ export class Engine implements OpenAccount {
       const { link } = handOver?.link ?? (await this.#options.open(events, usable));
       if (!current()) return link.close();
       this.#opening = link;
+      await this.inbox.pause();
       const attached = await attachOver(this, link);
       if (!current()) return link.close();
       this.#attached = attached.answer;
