@@ -37,7 +37,10 @@ test(
       command: `${process.execPath} ${command} --server ${bare} --invite ${server.invite} --color never; echo "code $?"; exec sh`,
       env,
     });
-    await terminal.until(/Username:/);
+    await terminal.until(/Welcome to SecureChat\.[^]*Username:/);
+    // A command where a name was asked for is a command; a name that is none is said at once.
+    terminal.type('!register x\r');
+    await terminal.until(/This user name cannot be used[^]*Username:/);
     terminal.type('alice\r');
     await terminal.until(/Password:/);
     terminal.type(`${password}\r`);

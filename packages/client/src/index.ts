@@ -14,7 +14,14 @@ export type {
   SendOptions,
   SendResult,
 } from './api.ts';
-export { codes, formatServerAddress, isCode, parseServerAddress, SecureChatError } from './vocabulary.ts';
+export {
+  codes,
+  formatServerAddress,
+  isCode,
+  normaliseUsername,
+  parseServerAddress,
+  SecureChatError,
+} from './vocabulary.ts';
 export type { Code, Fingerprint, ServerAddress } from './vocabulary.ts';
 export { connect } from './connect.ts';
 export { examineProfile } from './doctor.ts';

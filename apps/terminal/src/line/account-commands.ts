@@ -1,9 +1,9 @@
-import { SecureChatError } from '@securechat/client';
+import { normaliseUsername, SecureChatError } from '@securechat/client';
 import type { Code } from '@securechat/client';
 import { parseInviteLink } from '../invite-link.ts';
 import { sanitizeLine } from '../sanitize.ts';
 import { asSecureChatError } from '../sentence.ts';
-import { parseAnswer } from './intent.ts';
+import { parseAnswer, parseIntent } from './intent.ts';
 import type { Session } from './session.ts';
 
 const neverInLine = 'A password is never part of the line; it is asked for.';
@@ -130,13 +130,27 @@ export async function confirmed(session: Session, question: string): Promise<boo
   return parseAnswer((await session.screen.ask(question)) ?? '') === true;
 }
 
+/** A person hears of a name that is none before they think of a password; a script has its lines ready. */
 async function askUsername(session: Session, given: string): Promise<string | undefined> {
-  const username = given === '' ? (await session.screen.ask('Username: '))?.trim() : given;
-  if (username === undefined || username === '') {
-    session.notice('No user name, nothing done.');
-    return undefined;
+  const { screen } = session;
+  for (let offered = given; ; offered = '') {
+    const typed = offered === '' ? (await screen.ask('Username: '))?.trim() : offered;
+    if (typed === undefined || typed === '') {
+      session.notice('No user name, nothing done.');
+      return undefined;
+    }
+    const username = typed.replace(/^@/, '');
+    if (!screen.interactive) return username;
+    if (parseIntent(typed).kind === 'command') {
+      session.typedInstead = typed;
+      return undefined;
+    }
+    try {
+      return normaliseUsername(username);
+    } catch (error) {
+      session.failure(error);
+    }
   }
-  return username.replace(/^@/, '');
 }
 
 async function askPassword(session: Session): Promise<string | undefined> {

@@ -42,7 +42,11 @@ export async function runLineMode(client: Client, screen: Screen, options: LineO
 /** With an invite straight to choosing a name, with a user name straight to the password. */
 async function begin(session: Session): Promise<void> {
   const { invite, user } = session.options;
-  if (invite !== undefined) return register(session, user);
+  if (invite !== undefined) {
+    if (session.screen.interactive && user === undefined)
+      session.notice('Welcome to SecureChat. Choose a name for your new account; an empty line leads to the commands.');
+    return register(session, user);
+  }
   if (user !== undefined) return login(session, user);
   if (session.screen.interactive) {
     session.notice('Welcome to SecureChat. !register makes an account, !login opens it, !help lists the rest.');
@@ -52,7 +56,7 @@ async function begin(session: Session): Promise<void> {
 /** The exit code where one is decided already (interrupted), otherwise undefined. */
 async function converse(session: Session): Promise<number | undefined> {
   for (;;) {
-    const entry = await session.screen.next();
+    const entry = takeTyped(session) ?? (await session.screen.next());
     if (entry.kind === 'end') return entry.code;
     if (entry.kind === 'too-long') {
       session.failure(new SecureChatError('TEXT_TOO_LONG'));
@@ -68,6 +72,12 @@ async function converse(session: Session): Promise<number | undefined> {
       session.failure(error);
     }
   }
+}
+
+function takeTyped(session: Session): Entry | undefined {
+  const text = session.typedInstead;
+  session.typedInstead = undefined;
+  return text === undefined ? undefined : { kind: 'line', text, pasted: false, begunAfter: 0 };
 }
 
 async function obey(session: Session, entry: Extract<Entry, { kind: 'line' }>): Promise<void | 'leave'> {

@@ -84,6 +84,8 @@ export class Session {
   readonly acquainted = new Set<string>();
   /** While a login or registration is under way: what arrives is shown behind its answer. */
   entering: Promise<void> | undefined;
+  /** A command that was typed where a user name was asked for. */
+  typedInstead: string | undefined;
   passwordOnce: string | undefined;
   accountOutcome: number = exitCodes.ok;
   sendOutcome: number = exitCodes.ok;
