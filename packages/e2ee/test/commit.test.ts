@@ -26,7 +26,7 @@ import { decryptRow, encryptContent, openCapsule, ownDevice, renewLeaf } from '.
 import { createInviteSecret, sealInvitation } from '../src/invitation.ts';
 import { pad } from '../src/padding.ts';
 import { mlsOf } from '../src/mls/held-state.ts';
-import { capabilities, CONTEXT_EXTENSION, lifetimeOf, SUITE } from '../src/mls/members.ts';
+import { capabilities, CONTEXT_EXTENSION, SUITE } from '../src/mls/members.ts';
 import type { Pair, TestPerson } from './people.ts';
 import {
   bundleFor,
