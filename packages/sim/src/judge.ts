@@ -77,7 +77,7 @@ function judgeMessage(evidence: Case, saying: Saying, sender: ClientNode, receiv
   if (state === 'queued') return witness.fail('never-settled', `${text} of ${from} is still queued`);
   const refused = state === 'failed' || status === 'refused';
   if (refused && arrived.length > 0) {
-    if (!sentBackLate(witness, to, code))
+    if (!sentBackLate(witness, to, code ?? saying.code))
       witness.fail('refused-then-delivered', `${text} failed for ${from} (${code ?? saying.code}) and ${to} has it`);
     return witness.count('failed, and read before');
   }

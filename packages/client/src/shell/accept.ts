@@ -57,19 +57,26 @@ export class Inbox {
   #silenceMs: number = BACKLOG_SILENCE_MS;
   /** Numbers up to here that have not come were shown as a gap already. */
   #toldUpTo = 0;
+  /** Invitations up to here may have been read, and written under, in the lost future of an old copy. */
+  #joinedBeforeUpTo = 0;
+  /** The highest submit number of that future. */
+  #raise = 0;
 
   constructor(account: OpenAccount) {
     this.#account = account;
   }
 
   /** A new link: rows not processed yet come again. */
-  attached(mailboxNext: number, rolledBack: boolean): void {
+  attached({ mailboxNext, submitNumberHighest }: control.Attached, rolledBack: boolean): void {
     this.#rows.length = 0;
     this.#unacked = 0;
     this.#backlogUpTo = mailboxNext - 1;
     // An old copy of the profile acknowledged rows that it does not know of: they do not come again.
     this.#silenceMs = rolledBack ? ROLLED_BACK_SILENCE_MS : BACKLOG_SILENCE_MS;
     this.#toldUpTo = 0;
+    this.#joinedBeforeUpTo = rolledBack ? mailboxNext - 1 : 0;
+    this.#raise = rolledBack ? submitNumberHighest : 0;
+    if (!this.behind) this.#account.ledger.raise('submitNumber', this.#raise);
     this.#awaitBacklog();
   }
 
@@ -306,6 +313,7 @@ export class Inbox {
   #caughtUp(): void {
     clearTimeout(this.#silence);
     this.#backlogUpTo = undefined;
+    this.#account.ledger.raise('submitNumber', this.#raise);
     this.#account.dispatch({ kind: 'caught-up' });
   }
 
@@ -521,8 +529,9 @@ export class Inbox {
       peerSequence: inviter.account.sequence,
       epoch,
       chainAccepted: 0,
-      state: 'live',
-    } as const;
+      // Its first keys may have encrypted something already: it is read, and a successor is written in.
+      state: row.seq <= this.#joinedBeforeUpTo ? ('dead' as const) : ('live' as const),
+    };
     const value = { ...base, lineage: [...base.lineage, facts] };
     const { lastResort } = keys;
     return {

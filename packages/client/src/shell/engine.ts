@@ -379,7 +379,7 @@ export class Engine implements OpenAccount {
       this.#tried = true;
       this.#link = link;
       this.#resumption = resumptionIn(attached.answer);
-      this.inbox.attached(attached.answer.mailboxNext, attached.rolledBack);
+      this.inbox.attached(attached.answer, attached.rolledBack);
       this.dispatch({ kind: 'opened', rolledBack: attached.rolledBack, reading: this.inbox.behind });
       this.#firstTry.resolve(undefined);
       events.release();

@@ -49,12 +49,8 @@ export async function attachOver(account: OpenAccount, link: Link): Promise<Atta
   // Numbers that no honest server reaches would use up ours for good.
   if (Math.max(answer.submitNumberHighest, answer.mailboxNext) > NUMBER_MAX) throw new SecureChatError('MALFORMED');
   const rolledBack = answer.submitNumberHighest > ledger.counters.submitNumber;
-  if (rolledBack) {
-    // The number last: until every group is left, the next attach has to find the rollback again.
-    await leaveAllGroups(account);
-    ledger.raise('submitNumber', answer.submitNumberHighest);
-    await ledger.commit([]);
-  }
+  // The number is raised once the mailbox is read: until then the next attach has to find the rollback again.
+  if (rolledBack) await leaveAllGroups(account);
   await noticeOldServer(account, answer);
   await noticeRestore(account, answer.history);
   return { answer, rolledBack };
