@@ -2,8 +2,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { MlsError } from '../src/errors.ts';
 import { Reader, decode } from '../src/codec/reader.ts';
 import { encode } from '../src/codec/writer.ts';
@@ -188,21 +186,3 @@ function outcomeOf(name: string, bytes: Uint8Array, run: (bytes: Uint8Array) => 
     return 'error';
   }
 }
-
-/** Bytes that stay allocated as long as the result of a run does. */
-export function heldBy(run: () => unknown): number {
-  const before = allocated();
-  const result = run();
-  const after = allocated();
-  // Mentioned, so that it lives until here.
-  return result === allocated ? 0 : after - before;
-}
-
-function allocated(): number {
-  collectGarbage();
-  const { heapUsed, arrayBuffers } = process.memoryUsage();
-  return heapUsed + arrayBuffers;
-}
-
-setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc') as () => void;

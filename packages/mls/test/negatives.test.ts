@@ -121,6 +121,14 @@ refusal('a path with a damaged ciphertext is refused (§7.6)', 'undecryptable', 
   }));
   alice.receive(forge(bob, { path: { ...path, nodes } }));
 });
+refusal('a ciphertext without room for its tag is refused (§7.6)', 'malformed', ({ alice, bob }) => {
+  const path = pathFor(bob);
+  const nodes = path.nodes.map((node) => ({
+    ...node,
+    sealed: node.sealed.map((one) => ({ ...one, ciphertext: one.ciphertext.slice(0, 15) })),
+  }));
+  alice.receive(forge(bob, { path: { ...path, nodes } }));
+});
 refusal('a path key that is in the tree already is refused (§12.4.2)', 'invalid-path', ({ alice, bob, carol }) => {
   const path = pathFor(bob);
   const taken = carol.state.tree.leaf(carol.leaf)?.encryptionKey ?? assert.fail();
