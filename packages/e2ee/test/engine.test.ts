@@ -168,6 +168,21 @@ test('a pending commit is merged only into the epoch it was made in', () => {
   assert.equal(a.hear(b.send('after the race')), 'after the race');
 });
 
+test('a commit that was made uses its key up, whether it is sent or not', () => {
+  const { a, b } = two();
+  const before = packed(a.state).messageKeys;
+  const unsent = a.renew();
+  const between = packed(a.state).messageKeys;
+  const sent = a.renew();
+  const after = packed(a.state).messageKeys;
+  assert.notDeepEqual(between, before);
+  assert.notDeepEqual(after, between);
+  assert.notDeepEqual(unsent.commit, sent.commit);
+  assert.equal(b.hear(sent.commit), 'commit');
+  a.merge(sent.pending);
+  assert.equal(b.hear(a.send('on')), 'on');
+});
+
 test('of two groups a message is read only in its own', () => {
   const [one, other] = [two(), two()];
   refusedAs('other-group', other.b.read(one.a.send()));
