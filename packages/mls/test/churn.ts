@@ -10,11 +10,13 @@ import type { Suite } from '../src/crypto/suite.ts';
 import { Writer } from '../src/codec/writer.ts';
 import { utf8 } from '../src/codec/bytes.ts';
 import { MlsError } from '../src/errors.ts';
+import type { ErrorCode } from '../src/errors.ts';
 import { decodeMessage } from '../src/framing/message.ts';
 import { exportGroupInfo } from '../src/group/export.ts';
 import { joinByExternalCommit } from '../src/group/external-commit.ts';
 import type { Proposal } from '../src/group/proposal.ts';
 import { appendTo, openJournal, replay } from '../src/group/journal.ts';
+import { receive } from '../src/group/receive.ts';
 import { proposeUpdate } from '../src/group/send.ts';
 import { mergeCommit } from '../src/group/stage-commit.ts';
 import type { GroupState } from '../src/group/state.ts';
@@ -22,9 +24,18 @@ import { provisionalContext } from '../src/group/epoch.ts';
 import { encodeGroupContext } from '../src/schedule/group-context.ts';
 import { validateTree } from '../src/tree/tree-validation.ts';
 import { seeded } from './entropy.ts';
-import { Client, addAll, assertAgreement, capabilities, judge } from './client.ts';
+import { Client, addAll, assertAgreement, capabilities, codeOf, judge } from './client.ts';
 
 const MEMBERS_MAX = 12;
+
+/** How a message of today fails that is read with secrets of an earlier epoch. */
+const forOldSecrets: ReadonlySet<string> = new Set<ErrorCode>([
+  'undecryptable',
+  'bad-membership-tag',
+  'bad-confirmation-tag',
+  'invalid-path',
+  'own-message',
+]);
 
 interface Removed {
   readonly name: string;
@@ -214,6 +225,7 @@ export class Churn {
     const message = sender.send('now');
     for (const member of this.members) if (member !== sender) assert.equal(member.read(message), 'now');
     this.#tryRemoved(message);
+    this.#tryOldSecrets(message, sender.state);
   }
 
   #deliver(messages: readonly Undelivered[]): void {
@@ -231,6 +243,8 @@ export class Churn {
   }
 
   #spread(commit: Uint8Array, committer: Client, leaving: readonly Client[]): void {
+    const witness = this.members.find((member) => member !== committer && !leaving.includes(member))?.state;
+    if (witness !== undefined) this.#tryOldSecrets(commit, witness);
     for (const client of leaving) {
       this.#removals++;
       this.#freed.add(client.leaf);
@@ -271,10 +285,29 @@ export class Churn {
       return false;
     };
     assert.ok(opens(reader.state), 'the attempt works for a member');
-    // Dear, so for the last few and one from further back.
+    for (const { state } of this.#someRemoved()) assert.ok(!opens(state), 'a removed member learns nothing');
+  }
+
+  /** The last few and one from further back, for what is dear to try. */
+  #someRemoved(): readonly Removed[] {
     const earlier = this.#removed.slice(0, -3);
-    const tried = [...this.#removed.slice(-3), ...(earlier.length > 0 ? [this.pick(earlier)] : [])];
-    for (const { state } of tried) assert.ok(!opens(state), 'a removed member learns nothing');
+    return [...this.#removed.slice(-3), ...(earlier.length > 0 ? [this.pick(earlier)] : [])];
+  }
+
+  /** All that is public as it is today, all that is secret as it was on leaving: a server and who was removed, together. */
+  #tryOldSecrets(message: Uint8Array, today: GroupState): void {
+    for (const { state: old } of this.#someRemoved()) {
+      const { secrets, secretTree, privateKeys, resumption, past, ownLeaf } = old;
+      const state = { ...today, secrets, secretTree, privateKeys, resumption, past, ownLeaf };
+      this.#attempts++;
+      const outcome = codeOf(() => {
+        const received = receive(state, { ...judge, message, publicHandshakes: 'accept' });
+        // Of an external commit everything is public, and who has the slot that it empties enters no epoch by it.
+        assert.ok(received.kind === 'commit' && received.outcome.kind === 'removed', received.kind);
+        assert.equal(received.committer.kind, 'new-member');
+      });
+      assert.ok(outcome === undefined || forOldSecrets.has(outcome), `with old secrets: ${outcome}`);
+    }
   }
 
   #tryRemoved(message: Uint8Array): void {
