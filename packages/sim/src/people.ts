@@ -31,43 +31,67 @@ export interface Cast {
 
 export const NAMES = ['alice', 'bob', 'carol', 'dave', 'erin'] as const;
 
-/** Private keys, PKCS #8, in the order in which they are used: the server's two, then five of each person. */
+/** Private keys, PKCS #8: the server's two, then five for each person. They take seconds to make. */
 export type Keys = readonly Uint8Array[];
-const KEYS = 2 + 5 * NAMES.length;
+const SERVER_KEYS = 2;
+const PERSON_KEYS = 5;
 
-export async function makeKeys(): Promise<Keys> {
-  const made = await Promise.all(Array.from({ length: KEYS }, () => generateRsa('identity', BITS)));
+export async function makeKeys(count: number = SERVER_KEYS + PERSON_KEYS * NAMES.length): Promise<Keys> {
+  const made = await Promise.all(Array.from({ length: count }, () => generateRsa('identity', BITS)));
   return made.map((key) => key.exportPkcs8());
 }
 
-let made: Promise<Cast> | undefined;
+let given: Keys | undefined;
+let server: Promise<Omit<Cast, 'people'>> | undefined;
+const people = new Map<string, Promise<Person>>();
 
-/** The people of every run of this process; `keys` of another one, since they take seconds to make. */
-export function cast(keys?: Keys): Promise<Cast> {
-  made ??= makeCast(keys);
-  return made;
+/** Keys that another process or thread has made, before the first run of this one. */
+export function giveKeys(keys: Keys): void {
+  given = keys;
 }
 
-async function makeCast(given?: Keys): Promise<Cast> {
-  const keys = [...(given ?? (await makeKeys()))];
-  const next = <P extends RsaPurpose>(purpose: P): RsaPrivate<P> =>
-    importRsaPrivate(purpose, keys.shift() ?? new Uint8Array(0));
-  const [serverIdentity, serverSealing] = [next('identity'), next('sealing')];
-  const server = serverIdentity.public.fingerprint;
-  const people = NAMES.map((name) => {
-    const own = { identity: next('identity'), sealing: next('sealing'), recoverySealing: next('sealing') };
-    const spare = { identity: next('identity'), sealing: next('sealing') };
-    return makePerson(name, server, { ...own, spare });
+/** The same in every run of this process; made when they are needed first. */
+export async function cast(names: readonly string[]): Promise<Cast> {
+  server ??= makeServer();
+  const { serverIdentity, serverSealing } = await server;
+  const { fingerprint } = serverIdentity.public;
+  const made = names.map((name) => {
+    const known = people.get(name) ?? makePerson(name, fingerprint);
+    people.set(name, known);
+    return known;
   });
-  return { people: await Promise.all(people), serverIdentity, serverSealing };
+  return { serverIdentity, serverSealing, people: await Promise.all(made) };
 }
 
-async function makePerson(
-  username: string,
-  server: Fingerprint,
-  keyPairs: Person['spare'] & Pick<Person, 'spare'> & { readonly recoverySealing: RsaPrivate<'sealing'> },
-): Promise<Person> {
-  const { identity, sealing, spare, recoverySealing } = keyPairs;
+async function keysFrom(first: number, count: number): Promise<Keys> {
+  return given?.slice(first, first + count) ?? makeKeys(count);
+}
+
+async function makeServer(): Promise<Omit<Cast, 'people'>> {
+  const [identity = none, sealing = none] = await keysFrom(0, SERVER_KEYS);
+  return {
+    serverIdentity: importRsaPrivate('identity', identity),
+    serverSealing: importRsaPrivate('sealing', sealing),
+  };
+}
+
+const none = new Uint8Array(0);
+
+async function keyPairsOf(username: string) {
+  const place = NAMES.findIndex((name) => name === username);
+  const keys = await keysFrom(SERVER_KEYS + PERSON_KEYS * place, PERSON_KEYS);
+  const pair = <P extends RsaPurpose>(purpose: P, at: number): RsaPrivate<P> =>
+    importRsaPrivate(purpose, keys[at] ?? none);
+  return {
+    identity: pair('identity', 0),
+    sealing: pair('sealing', 1),
+    recoverySealing: pair('sealing', 2),
+    spare: { identity: pair('identity', 3), sealing: pair('sealing', 4) },
+  };
+}
+
+async function makePerson(username: string, server: Fingerprint): Promise<Person> {
+  const { identity, sealing, recoverySealing, spare } = await keyPairsOf(username);
   const entropy = seededEntropy(username);
   const account = freshId<AccountId>(entropy);
   const signing = ed25519.generate(entropy);

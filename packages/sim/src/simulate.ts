@@ -61,8 +61,8 @@ export async function simulate(plan: Plan, options: RunOptions = {}): Promise<Ou
   const { bug } = options;
   const world = new World();
   const witness = new Witness(() => world.nowMs, options.log === true);
-  const everybody = await cast();
-  const people = everybody.people.filter(({ name }) => plan.people.includes(name));
+  const everybody = await cast(plan.people);
+  const { people } = everybody;
   const chance = chanceOf(`${plan.seed}/run`);
   const spent = new Set<string>();
   const wipes: WipeWatch[] = [];
