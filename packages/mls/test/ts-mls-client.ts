@@ -44,7 +44,7 @@ export interface OraclePackage {
   readonly bytes: Uint8Array;
 }
 
-/** The fault of 1.6.4 in checking trees on joining: equality of `unmerged_leaves` instead of membership. */
+/** The fault of 1.6.4 in checking trees on joining, by a welcome or by its own commit: equality of `unmerged_leaves` instead of membership. */
 export class KnownJoinerFault extends Error {}
 
 export class OracleClient {
@@ -135,9 +135,7 @@ export class OracleClient {
         config,
       );
     } catch (cause) {
-      if (cause instanceof Error && /unmerged/i.test(cause.message))
-        throw new KnownJoinerFault(cause.message, { cause });
-      throw cause;
+      throw named(cause);
     }
   }
 
@@ -174,19 +172,22 @@ export class OracleClient {
     const message = decodeMlsMessage(groupInfo, 0)?.[0];
     assert.ok(message?.wireformat === 'mls_group_info');
     const { publicPackage, privatePackage } = await this.keyPackage();
-    const made = await joinGroupExternal(
-      message.groupInfo,
-      publicPackage,
-      privatePackage,
-      resync,
-      this.suite,
-      undefined,
-      clientConfig(),
-    );
-    this.#state = made.newState;
-    const { publicMessage } = made;
-    return encodeMlsMessage({ version: 'mls10', wireformat: 'mls_public_message', publicMessage });
+    const config = clientConfig();
+    const { groupInfo: info } = message;
+    try {
+      const made = await joinGroupExternal(info, publicPackage, privatePackage, resync, this.suite, undefined, config);
+      this.#state = made.newState;
+      const { publicMessage } = made;
+      return encodeMlsMessage({ version: 'mls10', wireformat: 'mls_public_message', publicMessage });
+    } catch (cause) {
+      throw named(cause);
+    }
   }
+}
+
+function named(cause: unknown): unknown {
+  const known = cause instanceof Error && /unmerged/i.test(cause.message);
+  return known ? new KnownJoinerFault(cause.message, { cause }) : cause;
 }
 
 function clientConfig() {
