@@ -6,7 +6,7 @@ import type { DeviceId } from '@securechat/wire';
 import type { Log } from '../log.ts';
 import type { Store } from '../stores/port.ts';
 
-const TOGETHER_MS = 20;
+const TOGETHER_MS = 100;
 
 interface Waiting {
   readonly generation: number;

@@ -219,8 +219,11 @@ export class Submissions {
 /** Over what makes a submission the same one: not the submit number, which changes after a refusal. */
 function hashOf({ submit }: Submission): Uint8Array {
   const { kind, group, epoch, chainNumber, payload } = submit;
-  const head = Buffer.from(`${submitKinds[kind]} ${group} ${epoch} ${chainNumber} `, 'latin1');
-  return sha256(Buffer.concat([head, payload]));
+  const head = `${submitKinds[kind]} ${group} ${epoch} ${chainNumber} `;
+  const hashed = Buffer.allocUnsafe(head.length + payload.length);
+  hashed.write(head, 0, 'latin1');
+  hashed.set(payload, head.length);
+  return sha256(hashed);
 }
 
 function otherOf(group: Group, own: AccountId): AccountId {
