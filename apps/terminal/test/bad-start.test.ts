@@ -18,6 +18,8 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { DatabaseSync } from 'node:sqlite';
+import { openCommands } from './commands.ts';
+import type { Ran } from './commands.ts';
 import { command, makeFolder, startServer, surroundings } from './processes.ts';
 import type { RunningServer } from './processes.ts';
 
@@ -44,33 +46,27 @@ function copyOfData(): string {
   return copy;
 }
 
-interface Run {
-  readonly out: string;
-  readonly err: string;
-  readonly code: number | null;
+const commands = openCommands();
+after(() => commands.close());
+
+const anywhere = ['--listen', '127.0.0.1:0', '--listen-tcp', '127.0.0.1:0'];
+const settings = { HOME: folder.path, SECURECHAT_HOME: at('unused'), SECURECHAT_RSA_BITS: '2048' };
+
+function argsOf(flags: readonly string[]): string[] {
+  const rest = anywhere.filter((_, index, all) => !flags.includes(all[index - (index % 2)] ?? ''));
+  return ['server', '--json', ...rest, ...flags];
 }
 
-function run(flags: readonly string[], { env = {}, uid }: { env?: Record<string, string>; uid?: number } = {}): Run {
-  const anywhere = ['--listen', '127.0.0.1:0', '--listen-tcp', '127.0.0.1:0'].filter((_, index, all) => {
-    const flag = all[index - (index % 2)] ?? '';
-    return !flags.includes(flag);
-  });
-  const done = spawnSync(process.execPath, [command, 'server', '--json', ...anywhere, ...flags], {
-    env: {
-      ...surroundings,
-      HOME: folder.path,
-      SECURECHAT_HOME: at('unused'),
-      SECURECHAT_RSA_BITS: '2048',
-      ...env,
-    },
-    encoding: 'utf8',
-    timeout: 20_000,
-    ...(uid !== undefined && { uid, gid: uid }),
-  });
+const run = (flags: readonly string[]): Promise<Ran> => commands.run(argsOf(flags), settings);
+
+/** As somebody else, in a process of its own. */
+function runAs(uid: number, flags: readonly string[]): Ran {
+  const env = { ...surroundings, ...settings, NODE_COMPILE_CACHE: '' };
+  const done = spawnSync(process.execPath, [command, ...argsOf(flags)], { env, encoding: 'utf8', uid, gid: uid });
   return { out: done.stdout, err: done.stderr, code: done.status };
 }
 
-function refused({ out, err, code }: Run, expected: number, sentence: RegExp): void {
+function refused({ out, err, code }: Ran, expected: number, sentence: RegExp): void {
   assert.match(err, sentence);
   assert.match(err, /^[A-Z"-][^\n]*\n$/, 'one line, and no stack');
   assert.equal(out, '');
@@ -88,36 +84,36 @@ test('a port in use is named, with exit code 4, on either listener; who has it g
   await once(taken, 'listening');
   const address = `127.0.0.1:${(taken.address() as AddressInfo).port}`;
   for (const flag of ['--listen', '--listen-tcp']) {
-    refused(run(['--data', at('fresh'), flag, address]), 4, new RegExp(`^The address ${address} is in use`));
+    refused(await run(['--data', at('fresh'), flag, address]), 4, new RegExp(`^The address ${address} is in use`));
   }
   taken.close();
   const { port } = new URL(running.ws.replace('#', '/#'));
-  refused(run(['--data', at('fresh'), '--listen', `127.0.0.1:${port}`]), 4, /is in use by another program/);
+  refused(await run(['--data', at('fresh'), '--listen', `127.0.0.1:${port}`]), 4, /is in use by another program/);
   assert.equal(running.child.exitCode, null);
   await startsWith(['--data', at('fresh')]);
 });
 
-test('an address of another machine, and a name that is none', () => {
+test('an address of another machine, and a name that is none', async () => {
   refused(
-    run(['--data', at('fresh'), '--listen', '192.0.2.1:0', '--insecure-listen']),
+    await run(['--data', at('fresh'), '--listen', '192.0.2.1:0', '--insecure-listen']),
     4,
     /192\.0\.2\.1:0 is none of this machine/,
   );
 });
 
 test('one data folder serves one server at a time', async () => {
-  refused(run(['--data', running.data]), 2, /is in use by another SecureChat server/);
+  refused(await run(['--data', running.data]), 2, /is in use by another SecureChat server/);
   assert.equal(running.child.exitCode, null);
 });
 
 test('a data folder that is none, cannot be made, or is open to others', async () => {
   writeFileSync(at('file'), 'precious');
-  refused(run(['--data', at('file')]), 2, /file/);
-  refused(run(['--data', at('file', 'below')]), 2, /data folder .* cannot be made/);
+  refused(await run(['--data', at('file')]), 2, /file/);
+  refused(await run(['--data', at('file', 'below')]), 2, /data folder .* cannot be made/);
   assert.equal(readFileSync(at('file'), 'utf8'), 'precious');
   const data = copyOfData();
   chmodSync(data, 0o755);
-  refused(run(['--data', data]), 2, /can be used by others \(mode 755\); make it private with: chmod go= /);
+  refused(await run(['--data', data]), 2, /can be used by others \(mode 755\); make it private with: chmod go= /);
   chmodSync(data, 0o700);
   await startsWith(['--data', data]);
 });
@@ -128,11 +124,11 @@ for (const name of ['identity.pem', 'sealing.pem', 'slot.key', 'opaque.setup']) 
     const path = join(data, name);
     const whole = readFileSync(path);
     chmodSync(path, 0o644);
-    refused(run(['--data', data]), 2, /can be used by others \(mode 644\)|is open to other users/);
+    refused(await run(['--data', data]), 2, /can be used by others \(mode 644\)|is open to other users/);
     chmodSync(path, 0o600);
     for (const damaged of ['', whole.subarray(0, Math.floor(whole.length / 2))]) {
       writeFileSync(path, damaged);
-      refused(run(['--data', data]), 2, /damaged|does not belong/);
+      refused(await run(['--data', data]), 2, /damaged|does not belong/);
       assert.deepEqual(readFileSync(path), Buffer.from(damaged));
     }
     writeFileSync(path, whole);
@@ -148,20 +144,19 @@ test('an unreadable key file is named', async (t) => {
     chmodSync(folder.path, 0o755);
     chownSync(data, nobody, nobody);
     for (const name of readdirSync(data)) chownSync(join(data, name), nobody, nobody);
-    if (run(['--check-config'], { uid: nobody }).code !== 0)
-      return t.skip('another user cannot run the program from here');
+    if (runAs(nobody, ['--check-config']).code !== 0) return t.skip('another user cannot run the program from here');
   }
   chmodSync(join(data, 'identity.pem'), 0);
-  const as = nobody === undefined ? {} : { uid: nobody };
-  refused(run(['--data', data], as), 2, /The key file .*identity\.pem cannot be read\.$/m);
+  const start = nobody === undefined ? run : (flags: readonly string[]) => runAs(nobody, flags);
+  refused(await start(['--data', data]), 2, /The key file .*identity\.pem cannot be read\.$/m);
   chmodSync(join(data, 'securechat.db'), 0);
-  refused(run(['--data', data], as), 2, /The database in .* cannot be opened; check permissions/);
+  refused(await start(['--data', data]), 2, /The database in .* cannot be opened; check permissions/);
 });
 
-test('the keys of another server beside the database of this one do not start', () => {
+test('the keys of another server beside the database of this one do not start', async () => {
   const data = copyOfData();
   copyFileSync(join(running.data, 'sealing.pem'), join(data, 'sealing.pem'));
-  refused(run(['--data', data]), 2, /sealing\.pem does not belong to the identity beside it\.$/m);
+  refused(await run(['--data', data]), 2, /sealing\.pem does not belong to the identity beside it\.$/m);
 });
 
 for (const [what, damage] of [
@@ -174,7 +169,7 @@ for (const [what, damage] of [
     const whole = readFileSync(path);
     const damaged = damage ?? Buffer.concat([whole.subarray(0, 200), Buffer.alloc(whole.length - 200, 0x5a)]);
     writeFileSync(path, damaged);
-    refused(run(['--data', data]), 2, /The database in .* is damaged; put back a copy/);
+    refused(await run(['--data', data]), 2, /The database in .* is damaged; put back a copy/);
     assert.ok(readFileSync(path).equals(damaged));
     writeFileSync(path, whole);
     await startsWith(['--data', data]);
@@ -188,7 +183,7 @@ test('a database of a newer version is refused and stays what it is', async () =
   const version = Number(db.prepare('SELECT version FROM schema_version').get()?.['version']);
   db.exec('UPDATE schema_version SET version = 9999');
   db.close();
-  refused(run(['--data', data]), 2, /was written by a newer SecureChat; update this one\.$/m);
+  refused(await run(['--data', data]), 2, /was written by a newer SecureChat; update this one\.$/m);
   const again = new DatabaseSync(path);
   assert.equal(again.prepare('SELECT version FROM schema_version').get()?.['version'], 9999);
   again.exec(`UPDATE schema_version SET version = ${version}`);
@@ -196,10 +191,13 @@ test('a database of a newer version is refused and stays what it is', async () =
   await startsWith(['--data', data]);
 });
 
-test('a configuration file that cannot be used says what and where', () => {
+test('a configuration file that cannot be used says what and where', async () => {
   const file = at('config.json');
-  const withFile = (text: string): Run => (writeFileSync(file, text), run(['--config', file, '--check-config']));
-  assert.equal(withFile('{"registration":"open","limit":{"messagesPerSecond":20}}').code, 0);
+  const withFile = (text: string): Promise<Ran> => {
+    writeFileSync(file, text);
+    return run(['--config', file, '--check-config']);
+  };
+  assert.equal((await withFile('{"registration":"open","limit":{"messagesPerSecond":20}}')).code, 0);
   for (const [text, sentence] of [
     ['{ registration: open }', /^The configuration file .* is not JSON\.$/m],
     ['', /is not JSON/],
@@ -213,9 +211,9 @@ test('a configuration file that cannot be used says what and where', () => {
     ['{"limit":{"textBytesMax":1}}', /textBytesMax is part of the protocol/],
     ['{"limit":{"messagesPerSecond":"-1"}}', /must be a whole number/],
   ] as const) {
-    refused(withFile(text), 2, sentence);
+    refused(await withFile(text), 2, sentence);
   }
-  refused(run(['--config', at('nowhere.json')]), 2, /The configuration file .*nowhere\.json cannot be read/);
+  refused(await run(['--config', at('nowhere.json')]), 2, /The configuration file .*nowhere\.json cannot be read/);
 });
 
 for (const [what, flags, sentence] of [
@@ -246,8 +244,8 @@ for (const [what, flags, sentence] of [
     /TLS certificate \/no\/cert\.pem cannot be read/,
   ],
 ] as const) {
-  test(`${what} is refused with exit code 2, and nothing is made`, () => {
-    refused(run(['--data', at('never-made'), ...flags]), 2, sentence);
+  test(`${what} is refused with exit code 2, and nothing is made`, async () => {
+    refused(await run(['--data', at('never-made'), ...flags]), 2, sentence);
     assert.ok(!readdirSync(folder.path).includes('never-made'));
   });
 }
@@ -262,23 +260,19 @@ test('certificate and key: of different pairs, garbage, or open to everybody; th
   const [cert, key] = make('one');
   const [, otherKey] = make('two');
   const tls = (c: string, k: string): string[] => ['--data', at('tls'), '--tls-cert', c, '--tls-key', k];
-  refused(run(tls(cert, otherKey)), 2, /certificate and private key cannot be used together/);
+  refused(await run(tls(cert, otherKey)), 2, /certificate and private key cannot be used together/);
   writeFileSync(at('garbage'), 'garbage', { mode: 0o600 });
-  refused(run(tls(at('garbage'), key)), 2, /cannot be used together/);
+  refused(await run(tls(at('garbage'), key)), 2, /cannot be used together/);
   chmodSync(key, 0o644);
-  refused(run(tls(cert, key)), 2, /private key .* can be read by everybody; run: chmod o= /);
+  refused(await run(tls(cert, key)), 2, /private key .* can be read by everybody; run: chmod o= /);
   chmodSync(key, 0o600);
   await startsWith([...tls(cert, key), '--listen', '0.0.0.0:0', '--listen-tcp', '0.0.0.0:0']);
 });
 
-test('admin: nobody of that name, numbers out of range, and a folder without a server, which stays as it is', () => {
-  const admin = (...args: string[]): Run => {
-    const env = { PATH: process.env['PATH'] ?? '', HOME: folder.path };
-    const done = spawnSync(process.execPath, [command, 'admin', ...args], { env, encoding: 'utf8', timeout: 20_000 });
-    return { out: done.stdout, err: done.stderr, code: done.status };
-  };
-  refused(admin('disable', 'nobody-here', '--data', running.data), 1, /No such user/);
-  refused(admin('invite', '--uses', '0', '--data', running.data), 2, /uses/);
-  refused(admin('users', '--data', at('typo')), 2, /There is no server in the data folder .*typo.* --data/);
+test('admin: nobody of that name, numbers out of range, and a folder without a server, which stays as it is', async () => {
+  const admin = (...args: string[]): Promise<Ran> => commands.run(['admin', ...args], settings);
+  refused(await admin('disable', 'nobody-here', '--data', running.data), 1, /No such user/);
+  refused(await admin('invite', '--uses', '0', '--data', running.data), 2, /uses/);
+  refused(await admin('users', '--data', at('typo')), 2, /There is no server in the data folder .*typo.* --data/);
   assert.equal(existsSync(at('typo')), false);
 });

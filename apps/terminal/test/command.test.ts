@@ -1,5 +1,5 @@
 // Goal: the command line says what it can do, refuses what it cannot in one sentence, and ends with the documented codes.
-// Method: the real command as a process, with an empty home of its own.
+// Method: the real command with an empty home of its own; once as a process.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,38 +9,38 @@ import { after, test } from 'node:test';
 import { rememberServer } from '../src/last-server.ts';
 import { placesOf } from '../src/places.ts';
 import { readSettings } from '../src/settings.ts';
-import { command, surroundings } from './processes.ts';
+import { openCommands } from './commands.ts';
+import type { Ran } from './commands.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'securechat-command-'));
 after(() => rmSync(home, { recursive: true }));
 
-function run(args: readonly string[], options: { input?: string; env?: Record<string, string> } = {}) {
-  const env = { ...surroundings, HOME: home, SECURECHAT_HOME: join(home, 'own'), ...options.env };
-  const done = spawnSync(process.execPath, [command, ...args], { env, input: options.input ?? '', encoding: 'utf8' });
-  return { out: done.stdout, err: done.stderr, code: done.status };
-}
+const commands = openCommands();
+after(() => commands.close());
+const run = (args: readonly string[], env: Record<string, string> = {}): Promise<Ran> =>
+  commands.run(args, { HOME: home, SECURECHAT_HOME: join(home, 'own'), ...env });
 
-test('--version works on every form', () => {
+test('--version works on every form', async () => {
   for (const form of [[], ['send'], ['listen'], ['rpc'], ['server'], ['admin'], ['admin', 'invite'], ['completion']]) {
-    const { out, code } = run([...form, '--version']);
+    const { out, code } = await run([...form, '--version']);
     assert.match(out, /^securechat \d+\.\d+\.\d+\n$/, form.join(' '));
     assert.equal(code, 0);
   }
 });
 
-test('--help begins with examples, and names the exit codes', () => {
-  const { out, code } = run(['--help']);
+test('--help begins with examples, and names the exit codes', async () => {
+  const { out, code } = await run(['--help']);
   assert.match(out, /^Examples:\n {2}securechat server\n/);
   assert.match(out, /130 interrupted/);
   assert.doesNotMatch(out, /--password \[/);
   assert.equal(code, 0);
   for (const name of ['send', 'listen', 'rpc', 'server', 'admin', 'completion']) {
-    assert.match(run([name, '--help']).out, /^Examples:\n {2}/, name);
+    assert.match((await run([name, '--help'])).out, /^Examples:\n {2}/, name);
   }
 });
 
-test('server --help limits lists every limit with its reason', () => {
-  const { out, code } = run(['server', '--help', 'limits']);
+test('server --help limits lists every limit with its reason', async () => {
+  const { out, code } = await run(['server', '--help', 'limits']);
   assert.match(out, /^ {2}messagesPerSecond=10 +per device; a person types slower$/m);
   assert.equal(code, 0);
 });
@@ -74,8 +74,8 @@ for (const [what, args, sentence] of [
   ['a plain listener beyond loopback', ['server', '--listen', '0.0.0.0:0'], /without TLS is refused/],
   ['a shell that is none', ['completion', 'cmd.exe'], /Allowed choices are bash, zsh, fish/],
 ] as const) {
-  test(`${what} is refused in one sentence with exit code 2`, () => {
-    const { out, err, code } = run(args);
+  test(`${what} is refused in one sentence with exit code 2`, async () => {
+    const { out, err, code } = await run(args);
     assert.match(err, sentence);
     assert.equal(out, '');
     assert.equal(code, 2);
@@ -83,22 +83,22 @@ for (const [what, args, sentence] of [
   });
 }
 
-test('--check-config reads and ends', () => {
-  assert.deepEqual(run(['server', '--check-config']), { out: 'The configuration is valid.\n', err: '', code: 0 });
-  const { err, code } = run(['server', '--check-config'], { env: { SECURECHAT_REGISTRATION: 'sometimes' } });
+test('--check-config reads and ends', async () => {
+  assert.deepEqual(await run(['server', '--check-config']), { out: 'The configuration is valid.\n', err: '', code: 0 });
+  const { err, code } = await run(['server', '--check-config'], { SECURECHAT_REGISTRATION: 'sometimes' });
   assert.match(err, /SECURECHAT_REGISTRATION cannot be used/);
   assert.equal(code, 2);
 });
 
-test('completion scripts name the commands and flags, and shells can read them', () => {
+test('completion scripts name the commands and flags, and shells can read them', async () => {
   for (const shell of ['bash', 'zsh', 'fish']) {
-    const { out, code } = run(['completion', shell]);
+    const { out, code } = await run(['completion', shell]);
     assert.equal(code, 0);
     for (const name of ['listen', 'admin', 'invite', 'tls-ca', 'listen-tcp'])
       assert.ok(out.includes(name), `${shell} ${name}`);
     assert.ok(!out.includes('migrate'));
   }
-  const script = run(['completion', 'bash']).out;
+  const script = (await run(['completion', 'bash'])).out;
   const complete = (words: readonly string[]): string[] => {
     const line = words.map((word) => `'${word}'`).join(' ');
     const ask = `${script}\nCOMP_WORDS=(${line}); COMP_CWORD=${words.length - 1}; _securechat; printf '%s\\n' "\${COMPREPLY[@]}"`;
