@@ -1,7 +1,7 @@
 /** Reading the fields of a certificate: each returns its own copy or throws CERTIFICATE_REJECTED. */
 import type { AccountId, DeviceId, Fingerprint } from '@securechat/wire';
 import { fromBase64url, idBytes, SecureChatError } from '@securechat/wire';
-import { ED25519_KEY_BYTES } from './ed25519.ts';
+import { ED25519_KEY_BYTES } from './ed25519-node.ts';
 import type { RawClaims } from './jws.ts';
 import { rejected } from './jws.ts';
 import type { RsaPublic, RsaPurpose } from './rsa.ts';

@@ -15,7 +15,8 @@ export {
 } from './device-certificate.ts';
 export type { DeviceList, DeviceListClaims, DeviceListExpectation, KnownList, ListedDevice } from './device-list.ts';
 export { signDeviceList, verifyDeviceList } from './device-list.ts';
-export { ED25519_KEY_BYTES, ED25519_SIGNATURE_BYTES, ed25519 } from './ed25519.ts';
+export { ed25519, sodiumEd25519 } from './ed25519.ts';
+export { ED25519_KEY_BYTES, ED25519_SIGNATURE_BYTES } from './ed25519-node.ts';
 export type { Entropy } from './entropy.ts';
 export { seededEntropy, systemEntropy } from './entropy.ts';
 export type { Hasher, HashName, HkdfInput } from './hash.ts';

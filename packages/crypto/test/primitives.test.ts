@@ -25,7 +25,8 @@ import {
   x25519,
 } from '@securechat/crypto';
 import { nodeChacha20poly1305 } from '../src/aead.ts';
-import { agrees, loadSodium } from '../src/sodium.ts';
+import { nodeEd25519 } from '../src/ed25519-node.ts';
+import { agrees, loadSodium, loadSodiumEd25519, signsAlike } from '../src/sodium.ts';
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 const abc = new TextEncoder().encode('abc');
@@ -143,6 +144,31 @@ test('Ed25519 verifies what it signed and nothing of a wrong size', () => {
   assert.equal(ed25519.verify(pair.publicKey, abc.subarray(1), signature), false);
   assert.equal(ed25519.verify(pair.publicKey, abc, signature.subarray(1)), false);
   assert.equal(ed25519.verify(pair.publicKey.subarray(1), abc, signature), false);
+});
+
+test('libsodium signs and judges as node:crypto, and the self-test turns away what does not', () => {
+  assert.equal(signsAlike(nodeEd25519), true);
+  const sodium = loadSodiumEd25519();
+  if (sodium !== undefined) assert.equal(signsAlike(sodium), true);
+  assert.equal(signsAlike({ ...nodeEd25519, verify: () => true }), false);
+  assert.equal(signsAlike({ ...nodeEd25519, verify: () => false }), false);
+  assert.equal(signsAlike({ ...nodeEd25519, sign: () => new Uint8Array(64) }), false);
+  assert.equal(signsAlike({ ...nodeEd25519, publicOf: (seed) => Uint8Array.from(seed) }), false);
+});
+
+test('a seed whose bytes are changed in place signs under its own public key, a wiped one under that of zeros', () => {
+  for (const signer of [nodeEd25519, loadSodiumEd25519() ?? nodeEd25519]) {
+    const seed = systemEntropy(32);
+    const first = { publicKey: signer.publicOf(seed), signature: signer.sign(seed, abc) };
+    for (const next of [systemEntropy(32), new Uint8Array(32)]) {
+      seed.set(next);
+      const signature = signer.sign(seed, abc);
+      assert.equal(nodeEd25519.verify(nodeEd25519.publicOf(next), abc, signature), true);
+      assert.equal(nodeEd25519.verify(first.publicKey, abc, signature), false);
+    }
+    assert.equal(nodeEd25519.verify(first.publicKey, abc, first.signature), true);
+    assert.throws(() => signer.sign(new Uint8Array(31), abc));
+  }
 });
 
 test('seeded entropy gives one stream, whatever the sizes asked for', () => {

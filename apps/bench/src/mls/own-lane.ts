@@ -1,4 +1,4 @@
-/** `@securechat/mls` with the primitives of Node. */
+/** `@securechat/mls` with the primitives that conversations give it. */
 import type { GroupState, KeyPackage, MadeKeyPackage, Policy, Suite } from '@securechat/mls';
 import {
   appendTo,
@@ -16,9 +16,10 @@ import {
   suiteOf,
 } from '@securechat/mls';
 import { nodeProvider } from '@securechat/mls/node';
-import { systemEntropy as entropy } from '@securechat/crypto';
+import { sodiumEd25519, systemEntropy as entropy } from '@securechat/crypto';
 import type { Founded, Lane, Talk } from './lane.ts';
 
+const provider = { ...nodeProvider, ...(sodiumEd25519 !== undefined && { ed25519: sodiumEd25519 }) };
 const now = BigInt(Math.floor(Date.now() / 1000));
 const lifetime = { notBefore: now - 3600n, notAfter: now + 86_400n };
 const policy: Policy = { lifetimeMax: 1_000_000n, credential: () => true, change: () => true };
@@ -35,7 +36,7 @@ function packageOf(suite: Suite, name: string): MadeKeyPackage {
 
 /** Encoded, for whoever fills a group with members. */
 export function fillers(suiteId: number, count: number): Uint8Array[] {
-  const suite = suiteOf(nodeProvider, suiteId);
+  const suite = suiteOf(provider, suiteId);
   return Array.from({ length: count }, (_, at) => {
     const { keyPackage } = packageOf(suite, `filler ${at}`);
     return encodeMessage({ kind: 'key-package', keyPackage });
@@ -45,7 +46,7 @@ export function fillers(suiteId: number, count: number): Uint8Array[] {
 export const ownLane: Lane = {
   name: 'ours',
   async found(suiteId, size) {
-    const suite = suiteOf(nodeProvider, suiteId);
+    const suite = suiteOf(provider, suiteId);
     const me = identity('alice');
     const capabilities = { versions: [1], suites: [suiteId], extensions: [], proposals: [], credentials: [1] };
     const alone = createGroup(suite, { ...judge, groupId: entropy(16), identity: me, capabilities, lifetime, entropy });

@@ -23,7 +23,6 @@ import {
   wipeAll,
   welcomedReferences as referencesIn,
 } from '@securechat/mls';
-import { nodeProvider } from '@securechat/mls/node';
 import { ByteReader, ByteWriter, defaultLimits, SecureChatError } from '@securechat/wire';
 import type {
   DecryptedMessage,
@@ -50,9 +49,10 @@ import {
   SUITE,
   validityOf,
 } from './members.ts';
+import { provider } from './provider.ts';
 import { orInternal, orRefused, refused } from './refusal.ts';
 
-const suite = suiteOf(nodeProvider, SUITE);
+const suite = suiteOf(provider, SUITE);
 
 /** As long as a mailbox keeps an invitation. */
 const WAITED_MS_MAX = defaultLimits.mailboxDays * 24 * 60 * 60 * 1000;

@@ -17,9 +17,9 @@ import {
   secretsOf,
   sharesBase,
 } from '@securechat/mls';
-import { nodeProvider } from '@securechat/mls/node';
 import { concatBytes, SecureChatError } from '@securechat/wire';
 import type { Advanced, GroupState, MlsEngine, PackedState } from '../engine.ts';
+import { provider } from './provider.ts';
 
 const VERSION = 1;
 const ENGINE = 2;
@@ -76,7 +76,7 @@ export const pack: MlsEngine['pack'] = (state, stored) => {
 };
 
 export const unpack: MlsEngine['unpack'] = ({ base, messageKeys }: PackedState) => {
-  const { state, hash } = reading(() => decodeParts(nodeProvider, { base: withoutHeader(base), messageKeys }));
+  const { state, hash } = reading(() => decodeParts(provider, { base: withoutHeader(base), messageKeys }));
   return hold(state, hash);
 };
 
@@ -91,7 +91,7 @@ export function packPending(pending: PendingCommit): Uint8Array {
 
 /** PROFILE_DAMAGED, SCHEMA_NEWER. */
 export function unpackPending(bytes: Uint8Array): PendingCommit {
-  return reading(() => decodePending(nodeProvider, withoutHeader(bytes)));
+  return reading(() => decodePending(provider, withoutHeader(bytes)));
 }
 
 function withHeader(record: Uint8Array): Uint8Array {
