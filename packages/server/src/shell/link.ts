@@ -8,30 +8,34 @@
 import type { Session } from '@securechat/session';
 import { refusalWaitMs } from '@securechat/session';
 import type { Code, Frame } from '@securechat/wire';
-import { ByteWriter, codes, control, decodeAck, decodeMessage, FrameReader, SecureChatError } from '@securechat/wire';
+import { ByteWriter, codes, control, decodeMessage, FrameReader, SecureChatError } from '@securechat/wire';
 import type { Bucket, BucketRule } from '../core/bucket.ts';
 import { spend } from '../core/bucket.ts';
-import { isTooMuch } from '../core/load.ts';
 import type { Ticket } from './admission.ts';
-import { Delivery } from './deliveries.ts';
+import { Attached } from './attached.ts';
+import { Deadline } from './deadline.ts';
 import type { Caller, Reply, ResponseBody } from './execute.ts';
-import { refusalOf, runEffects } from './execute.ts';
-import type { ResumedDevice } from './take-resumption.ts';
+import { runEffects } from './execute.ts';
 import { Handshake } from './handshake.ts';
+import { Line } from './line.ts';
 import type { LinkHandle } from './links.ts';
 import type { LinkState } from './link-state.ts';
 import { BUFFERED_BYTES_LOST, Outbox } from './outbox.ts';
 import type { ServerParts } from './parts.ts';
+import { Pulse } from './pulse.ts';
 import { serveRequest } from './serve.ts';
-import { Submits } from './submits.ts';
+import type { ResumedDevice } from './take-resumption.ts';
 import type { Transport } from './transport.ts';
 
 /** What a stranger may have waiting here; a client sends one thing and waits for its answer. */
 const EARLY_BYTES_MAX = 64 * 1024;
 const PING_BYTES_MAX = 32;
-const PING_JITTER_MS = 5000;
-/** Deadlines that a client which makes progress may use up until it is attached. */
-const DEADLINES_MAX = 6;
+
+interface EarlyFrame {
+  readonly frame: Uint8Array;
+  readonly bytes: number;
+  readonly atMs: number;
+}
 
 interface Established {
   readonly session: Session;
@@ -40,16 +44,14 @@ interface Established {
   readonly resumed: ResumedDevice | undefined;
 }
 
-interface Attached {
-  readonly submits: Submits;
-  readonly delivery: Delivery;
-}
-
 export class Link implements LinkHandle {
   readonly #server: ServerParts;
   readonly #transport: Transport;
   readonly #ticket: Ticket;
   readonly #handshake: Handshake;
+  readonly #early: Line<EarlyFrame>;
+  readonly #deadline: Deadline;
+  readonly #pulse: Pulse;
   readonly #bucketRule: BucketRule;
   #bucket: Bucket | undefined;
   #established: Established | undefined;
@@ -57,33 +59,28 @@ export class Link implements LinkHandle {
   #state: LinkState = { kind: 'anonymous' };
   #closing = false;
   #leaving = false;
-  #early: { readonly frame: Uint8Array; readonly atMs: number }[] = [];
-  #earlyBytes = 0;
-  #taking = false;
-  #requests: Frame[] = [];
-  #requestBytes = 0;
-  #serving = false;
   #protocolErrors = 0;
-  #paused = false;
-  #floodUntilMs = 0;
-  #deadline: NodeJS.Timeout | undefined;
-  #deadlines = 0;
-  #heardMs: number;
-  #pingAtMs = 0;
 
   constructor(server: ServerParts, transport: Transport, ticket: Ticket) {
     this.#server = server;
     this.#transport = transport;
     this.#ticket = ticket;
     this.#handshake = new Handshake(server, transport.kind);
-    const { framesBurst, framesPerSecond } = server.config.limits;
-    this.#bucketRule = { burst: framesBurst, perSecond: framesPerSecond };
-    this.#heardMs = server.clock.monotonicMs();
+    const { limits } = server.config;
+    this.#bucketRule = { burst: limits.framesBurst, perSecond: limits.framesPerSecond };
+    this.#pulse = new Pulse(limits, server.entropy, this.#nowMs());
+    this.#early = new Line({
+      take: (early) => this.#takeEarly(early),
+      onFailure: (cause, { atMs }) => {
+        if (!(cause instanceof SecureChatError)) server.log.error('link failed', { cause });
+        this.#refuse(atMs);
+      },
+    });
     transport.onFrame = (frame) => this.#receive(frame);
     transport.onClose = () => this.#closed();
-    transport.onDrain = () => this.#balance();
+    transport.onDrain = () => this.#progress();
     server.links.add(this);
-    this.#extendDeadline();
+    this.#deadline = new Deadline(limits.authDeadlineMs, () => this.finish());
     transport.send([this.#handshake.hello]);
   }
 
@@ -112,52 +109,43 @@ export class Link implements LinkHandle {
     if (this.#state.kind !== 'attaching')
       this.#established?.outbox.send('goaway', new ByteWriter(4).u32(retryAfterMs).done());
     this.#transport.pause();
-    this.#leaveWhenIdle();
-  }
-
-  /** What was taken is answered first. */
-  #leaveWhenIdle(): void {
-    if (this.#leaving && !this.#serving && (this.#attached?.submits.inFlight ?? 0) === 0) this.finish();
+    this.#progress();
   }
 
   tick(nowMs: number): void {
     if (this.#attached === undefined || this.#closing) return;
-    const { pingMs, deadMs } = this.#server.config.limits;
-    if (nowMs - this.#heardMs > deadMs || this.#transport.bufferedAmount > BUFFERED_BYTES_LOST) return this.finish();
-    if (nowMs < this.#pingAtMs) return;
-    this.#pingAtMs = nowMs + pingMs + (this.#server.entropy(1)[0] ?? 0) * (PING_JITTER_MS / 128) - PING_JITTER_MS;
-    this.#established?.outbox.send('ping', new Uint8Array(0));
+    if (this.#transport.bufferedAmount > BUFFERED_BYTES_LOST) return this.finish();
+    const due = this.#pulse.due(nowMs);
+    if (due === 'dead') this.finish();
+    else if (due === 'ping') this.#established?.outbox.send('ping', new Uint8Array(0));
+  }
+
+  #nowMs(): number {
+    return this.#server.clock.monotonicMs();
   }
 
   #receive(frame: Uint8Array): void {
     if (this.#closing || this.#leaving) return;
-    this.#heardMs = this.#server.clock.monotonicMs();
+    const atMs = this.#nowMs();
+    this.#pulse.heard(atMs);
     if (this.#attached !== undefined) return this.#takeRecord(frame);
-    this.#early.push({ frame, atMs: this.#heardMs });
-    this.#earlyBytes += frame.length;
-    if (this.#earlyBytes > EARLY_BYTES_MAX) return this.#refuse(this.#heardMs);
-    if (!this.#taking) void this.#takeEarly();
+    if (this.#early.bytes + frame.length > EARLY_BYTES_MAX) return this.#refuse(atMs);
+    this.#early.push({ frame, bytes: frame.length, atMs });
+  }
+
+  /** Something came or was done. Who leaves does so once what was taken is answered. */
+  #progress(): void {
+    if (this.#closing) return;
+    if (!this.#leaving) this.#attached?.balance();
+    else if (this.#attached?.idle ?? true) this.finish();
   }
 
   // ---- before attach: one by one ----
 
-  async #takeEarly(): Promise<void> {
-    this.#taking = true;
-    let atMs = this.#heardMs;
-    try {
-      for (let next = this.#early.shift(); next !== undefined && !this.#closing; next = this.#early.shift()) {
-        this.#earlyBytes -= next.frame.length;
-        atMs = next.atMs;
-        if (this.#attached !== undefined) this.#takeRecord(next.frame);
-        else if (this.#established === undefined) await this.#shake(next.frame, atMs);
-        else await this.#takeEarlyRecord(this.#established, next.frame, atMs);
-      }
-    } catch (cause) {
-      if (!(cause instanceof SecureChatError)) this.#server.log.error('link failed', { cause });
-      this.#refuse(atMs);
-    } finally {
-      this.#taking = false;
-    }
+  async #takeEarly({ frame, atMs }: EarlyFrame): Promise<void> {
+    if (this.#attached !== undefined) this.#takeRecord(frame);
+    else if (this.#established === undefined) await this.#shake(frame, atMs);
+    else await this.#takeEarlyRecord(this.#established, frame, atMs);
   }
 
   async #shake(frame: Uint8Array, atMs: number): Promise<void> {
@@ -176,7 +164,7 @@ export class Link implements LinkHandle {
       outbox: new Outbox(this.#transport, session, this.#server.clock.monotonicMs),
       reader: new FrameReader(this.#server.config.limits.frameBytesBeforeAuthMax),
     };
-    this.#extendDeadline();
+    this.#deadline.extend();
   }
 
   async #takeEarlyRecord(established: Established, record: Uint8Array, atMs: number): Promise<void> {
@@ -198,61 +186,24 @@ export class Link implements LinkHandle {
     }
   }
 
-  /** A stranger who does nothing is closed; one who makes progress gets a little more time. */
-  #extendDeadline(): void {
-    this.#deadlines += 1;
-    if (this.#deadlines > DEADLINES_MAX) return;
-    clearTimeout(this.#deadline);
-    this.#deadline = setTimeout(() => this.finish(), this.#server.config.limits.authDeadlineMs);
-  }
-
   // ---- attached: as it comes ----
 
   #takeRecord(record: Uint8Array): void {
-    const established = this.#established;
-    const plaintext = established?.session.open(record);
-    if (established === undefined || plaintext === undefined) return this.#refuse(this.#heardMs);
-    let frames: Frame[];
-    try {
-      frames = established.reader.push(plaintext);
-    } catch {
-      return this.#refuse(this.#heardMs);
-    }
+    const plaintext = this.#established?.session.open(record);
+    const frames = plaintext && this.#cut(plaintext);
+    if (frames === undefined) return this.#refuse(this.#pulse.heardMs);
     for (const frame of frames) {
       if (this.#closing) return;
-      this.#dispatch(frame);
+      this.#attached?.take(frame);
     }
-    this.#balance();
+    this.#progress();
   }
 
-  #dispatch(frame: Frame): void {
-    switch (frame.kind) {
-      case 'submit':
-        if (this.#attached?.submits.handle(frame.body) === false) this.#protocolError();
-        return;
-      case 'ack':
-        if (!this.#acknowledge(frame.body)) this.#protocolError();
-        return;
-      case 'request':
-        this.#requests.push(frame);
-        this.#requestBytes += frame.body.length;
-        if (!this.#serving) void this.#serveWaiting();
-        return;
-      case 'ping':
-        this.#pong(frame);
-        return;
-      case 'pong':
-        return;
-      default:
-        this.#protocolError();
-    }
-  }
-
-  #acknowledge(body: Uint8Array): boolean {
+  #cut(plaintext: Uint8Array): readonly Frame[] | undefined {
     try {
-      return this.#attached?.delivery.ack(decodeAck(body)) === true;
+      return this.#established?.reader.push(plaintext);
     } catch {
-      return false;
+      return undefined;
     }
   }
 
@@ -261,59 +212,16 @@ export class Link implements LinkHandle {
     else this.#established?.outbox.send('pong', frame.body);
   }
 
-  async #serveWaiting(): Promise<void> {
-    this.#serving = true;
-    try {
-      for (let next = this.#requests[0]; next !== undefined && !this.#closing; next = this.#requests[0]) {
-        await this.#serve(next, this.#heardMs);
-        this.#requests.shift();
-        this.#requestBytes -= next.body.length;
-        this.#balance();
-      }
-    } catch (cause) {
-      this.#server.log.error('link failed', { cause });
-      this.#refuse(this.#heardMs);
-    } finally {
-      this.#serving = false;
-    }
-    this.#leaveWhenIdle();
-  }
-
   #protocolError(): void {
     this.#protocolErrors += 1;
-    if (this.#protocolErrors > this.#server.config.limits.protocolErrorsMax) this.#refuse(this.#heardMs);
+    if (this.#protocolErrors > this.#server.config.limits.protocolErrorsMax) this.#refuse(this.#pulse.heardMs);
   }
 
   /** Undefined: spent. Otherwise the milliseconds until there is enough. */
   #spend(cost: number): number | undefined {
-    const spent = spend(this.#bucket, this.#bucketRule, this.#server.clock.monotonicMs(), cost);
+    const spent = spend(this.#bucket, this.#bucketRule, this.#nowMs(), cost);
     this.#bucket = spent.bucket;
     return spent.kind === 'spent' ? undefined : spent.retryAfterMs;
-  }
-
-  /** Reads from the peer, or leaves its bytes in the network. */
-  #balance(): void {
-    if (this.#closing) return;
-    if (this.#leaving) return this.#leaveWhenIdle();
-    const { submits } = this.#attached ?? {};
-    const load = {
-      requests: this.#requests.length,
-      requestBytes: this.#requestBytes,
-      submits: submits?.inFlight ?? 0,
-      submitBytes: submits?.bytesInFlight ?? 0,
-      bufferedBytes: this.#transport.bufferedAmount,
-      flooding: this.#floodUntilMs > this.#server.clock.monotonicMs(),
-    };
-    const pause = isTooMuch(load, this.#server.config.limits);
-    if (pause === this.#paused) return;
-    this.#paused = pause;
-    if (pause) this.#transport.pause();
-    else this.#transport.resume();
-  }
-
-  #flooded(pauseMs: number): void {
-    this.#floodUntilMs = Math.max(this.#floodUntilMs, this.#server.clock.monotonicMs() + pauseMs);
-    setTimeout(() => this.#balance(), pauseMs + 1).unref();
   }
 
   // ---- requests ----
@@ -342,7 +250,7 @@ export class Link implements LinkHandle {
     const established = this.#established;
     if (established === undefined || reply.kind === 'close') return this.#refuse(atMs);
     const { session, outbox } = established;
-    const nowMs = this.#server.clock.monotonicMs();
+    const nowMs = this.#nowMs();
     reply.bindBefore?.(session, nowMs);
     outbox.send('response', control.Response.encode({ body: reply.body }).finish(), frame.request);
     if (reply.bindAfter !== undefined) {
@@ -352,7 +260,7 @@ export class Link implements LinkHandle {
     if (reply.next !== undefined) this.#enter(reply.next, frame, reply.body);
     // Whoever fails to confirm has nothing else to say on these keys.
     const lost = this.#state.kind === 'attaching' && reply.body.$case === 'failure';
-    if (this.#attached === undefined && reply.body.$case !== 'failure') this.#extendDeadline();
+    if (this.#attached === undefined && reply.body.$case !== 'failure') this.#deadline.extend();
     if (reply.effects !== undefined) await this.#afterwards(reply.effects);
     if (reply.finish === true || lost) this.finish();
   }
@@ -379,7 +287,7 @@ export class Link implements LinkHandle {
         return;
       case 'attached':
         this.#ticket.authenticated();
-        clearTimeout(this.#deadline);
+        this.#deadline.clear();
         if (body.$case === 'attachConfirm') this.#startAttached(next, frame, body.value);
         return;
       case 'anonymous':
@@ -392,38 +300,30 @@ export class Link implements LinkHandle {
   #startAttached(state: Extract<LinkState, { kind: 'attached' }>, frame: Frame, answer: control.Attached): void {
     const { body } = decodeMessage(control.Request, frame.body);
     const storedUpTo = body?.$case === 'attachConfirm' ? body.value.storedUpTo : 0;
-    const { server, outbox } = { server: this.#server, outbox: this.#established?.outbox };
-    const { account, device, generation } = state;
-    const { store, acks, bus, config, clock, links, presences } = server;
+    const { log, links, presences } = this.#server;
+    const outbox = this.#established?.outbox;
     // Ended while the answer was being made.
-    if (links.ofDevice(device) !== this) return this.end('SESSION_REPLACED');
-    const submits = new Submits({
-      server,
-      sender: { account, device, generation },
-      send: (kind, bytes) => outbox?.send(kind, bytes),
-      onLoad: () => this.#balance(),
-      onFlood: (pauseMs) => this.#flooded(pauseMs),
-      onFenced: (code) => this.end(code),
-      onUnknown: () => this.finish(),
-    });
-    this.#pingAtMs = clock.monotonicMs() + config.limits.pingMs;
-    const delivery = new Delivery({
-      store,
-      acks,
-      bus,
-      limits: config.limits,
-      device,
-      generation,
+    if (outbox === undefined || links.ofDevice(state.device) !== this) return this.end('SESSION_REPLACED');
+    this.#pulse.begin(this.#nowMs());
+    this.#attached = new Attached({
+      server: this.#server,
+      transport: this.#transport,
+      outbox,
+      state,
+      answer,
       storedUpTo,
-      mailboxNext: answer.mailboxNext,
-      send: (bytes) => outbox?.send('deliver', bytes),
+      serve: (request) => this.#serve(request, this.#pulse.heardMs),
+      pong: (ping) => this.#pong(ping),
+      onNonsense: () => this.#protocolError(),
       onFailure: (cause) => {
-        server.log.warn('delivery failed', { code: refusalOf(cause, server, 'deliver').code });
-        this.finish();
+        log.error('link failed', { cause });
+        this.#refuse(this.#pulse.heardMs);
       },
+      onProgress: () => this.#progress(),
+      onFenced: (code) => this.end(code),
+      onEnd: () => this.finish(),
     });
-    this.#attached = { submits, delivery };
-    presences.changed(account);
+    presences.changed(state.account);
   }
 
   // ---- the end ----
@@ -434,7 +334,7 @@ export class Link implements LinkHandle {
     this.#closing = true;
     this.#release();
     this.#transport.pause();
-    setTimeout(() => this.#transport.close(), refusalWaitMs(this.#server.clock.monotonicMs() - atMs));
+    setTimeout(() => this.#transport.close(), refusalWaitMs(this.#nowMs() - atMs));
   }
 
   #closed(): void {
@@ -445,13 +345,12 @@ export class Link implements LinkHandle {
   /** Idempotent: gives back everything that the connection held. */
   #release(): void {
     const { links, presences, store, log } = this.#server;
-    clearTimeout(this.#deadline);
+    this.#deadline.clear();
     links.remove(this);
     presences.unwatch(this);
-    this.#attached?.delivery.stop();
+    this.#attached?.stop();
     this.#established?.session.wipe();
-    this.#early = [];
-    this.#requests = [];
+    this.#early.clear();
     const attachment = links.detach(this);
     if (attachment === undefined) return;
     presences.changed(attachment.account);
