@@ -67,7 +67,9 @@ export function planOf(seed: string, count: number): Plan {
   });
   // Not every trouble in every run: few at a time go deeper. A server that lies, or was put back, is judged by other rules.
   const dishonest = chance.oneIn(8) ? chance.pick([lying, puttingBack]) : [];
-  const troubles = [...kinds.filter(() => chance.oneIn(4)), ...dishonest];
+  // Nobody can tell an old copy of a profile from a server that forgets: not both in one run.
+  const honest = kinds.filter((kind) => chance.oneIn(4) && (kind !== oldCopies || dishonest.length === 0));
+  const troubles = [...honest, ...dishonest];
   const tempoMs = chance.pick([20, 150, 1500]);
   const talk = chance.between(40, 85);
   const draw = { chance, conversations, people };
@@ -108,6 +110,10 @@ function down({ chance }: Draw): number {
   return chance.pick([chance.between(1, 100), chance.between(100, 5000), chance.between(1000, MINUTE_MS)]);
 }
 
+function oldCopies(draw: Draw): Action {
+  return { kind: draw.chance.oneIn(2) ? 'copy' : 'put-back', who: somebody(draw) };
+}
+
 const lying: readonly ((draw: Draw) => Action)[] = [
   ({ chance }) => ({ kind: 'lie', how: chance.pick(lies) }),
   ({ chance }) => ({ kind: 'tamper', how: chance.pick(tamperings) }),
@@ -145,7 +151,7 @@ const kinds: readonly ((draw: Draw) => Action)[] = [
     const [who, whom] = pair(draw);
     return { kind: 'block', who, whom, blocked: draw.chance.oneIn(2) };
   },
-  (draw) => ({ kind: draw.chance.oneIn(2) ? 'copy' : 'put-back', who: somebody(draw) }),
+  oldCopies,
   (draw) => (draw.chance.oneIn(12) ? { kind: 'delete-account', who: somebody(draw) } : send(draw)),
   (draw) => ({ kind: 'sleep', ms: draw.chance.between(1000, 5 * MINUTE_MS) }),
   (draw) => ({ kind: 'days', count: draw.chance.pick([1, 7, 16, 31]) }),

@@ -108,6 +108,8 @@ function unsealUseless(lane: Lane): readonly Item[] {
       if (ours) next = Math.max(next, sealed.chainNumber + 1);
       return item;
     }
+    // A later one was accepted, so this one was: only its answer was lost, and dedupe gives it again.
+    if (ours && sealed.state === 'stored' && sealed.chainNumber <= group.chainAccepted) return item;
     const inPlace = !broken && ours && sealed.chainNumber === next;
     if (ours) next += 1;
     const useless =

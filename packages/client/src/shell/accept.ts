@@ -269,7 +269,7 @@ export class Inbox {
   async #accept(row: Deliver): Promise<void> {
     const { ledger } = this.#account;
     if (row.seq <= ledger.cursor) return;
-    const missing = this.#missingBefore(row);
+    this.#tellMissingBefore(row);
     const outcome = await this.#inConversation(row, async () => {
       const read = await this.#read(row);
       const parked: LedgerChange[] =
@@ -278,24 +278,27 @@ export class Inbox {
       read.after();
       return read;
     });
-    if (missing > 0) this.#gap(undefined, missing, 'GAP');
     if (outcome.park === true) await this.giveUpParked();
   }
 
-  #missingBefore(row: Deliver): number {
-    return Math.max(0, firstNumberOf(row) - Math.max(this.#account.ledger.cursor, this.#toldUpTo) - 1);
+  /** Before the cursor moves past it on the disk: after a power cut in between nobody would hear of it. */
+  #tellMissingBefore(row: Deliver): void {
+    const last = firstNumberOf(row) - 1;
+    const missing = last - Math.max(this.#account.ledger.cursor, this.#toldUpTo);
+    if (missing <= 0) return;
+    this.#toldUpTo = last;
+    this.#gap(undefined, missing, 'GAP');
   }
 
   async #park(row: Deliver): Promise<void> {
     const { ledger } = this.#account;
     if (row.seq <= ledger.cursor) return;
-    const missing = this.#missingBefore(row);
+    this.#tellMissingBefore(row);
     const value = { row, parkedMs: this.#account.nowMs() };
     await ledger.commit([
       { put: 'parked', value },
       { put: 'cursor', value: row.seq },
     ]);
-    if (missing > 0) this.#gap(undefined, missing, 'GAP');
     await this.giveUpParked();
   }
 

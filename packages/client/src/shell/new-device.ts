@@ -20,7 +20,12 @@ export async function replaceDevice(ledger: Ledger, account: AccountRecord): Pro
     changes.push({ put: 'conversation', value: { ...conversation, lineage } });
   }
   for (const row of ledger.outbox.values()) {
-    if (row.acceptedMs > 0) continue;
+    if (row.acceptedMs > 0) {
+      // Numbers of the old device say nothing to the new one's server.
+      if (row.sealed !== undefined)
+        changes.push({ put: 'outbox', value: { ...row, sealed: { ...row.sealed, submitNumber: 0 } } });
+      continue;
+    }
     changes.push(
       row.kind === 'commit'
         ? { drop: 'outbox', key: row.order }

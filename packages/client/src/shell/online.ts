@@ -73,8 +73,6 @@ async function noticeOldServer(account: OpenAccount, answer: control.Attached): 
     ]);
     account.emit({ kind: 'gap', conversation: '', missing, code: 'GAP' });
   }
-  // None at all: new keys, whose submits are counted from here on.
-  if (answer.submitNumberHighest === 0) return;
   for (const row of [...ledger.outbox.values()]) {
     if (row.acceptedMs === 0 || (row.sealed?.submitNumber ?? 0) <= answer.submitNumberHighest) continue;
     await account.serial.run(row.user, async () => {

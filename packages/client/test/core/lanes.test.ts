@@ -282,3 +282,45 @@ test('whatever happens, each message is stored once, and each conversation in th
     { numRuns: 1000 },
   );
 });
+
+test('what a later acceptance proves to be accepted goes out again as it is, and is not encrypted anew', () => {
+  const sealed = (order: number, chainNumber: number): Item => ({
+    order,
+    user: 'bob',
+    kind: 'message',
+    onlineOnly: false,
+    sealed: {
+      id: idOf<ClientId>(number(order)),
+      kind: 'message',
+      group: groupId,
+      epoch: 1,
+      chainNumber,
+      submitNumber: order,
+      bytes: 300,
+      strikes: 0,
+      state: 'stored',
+    },
+  });
+  // The acceptance of 2 was stored, that of 1 came later and was lost in a crash.
+  const facts = { group: groupId, generation: 1, ownSequence: 1, peerSequence: 1, epoch: 1, chainAccepted: 2 } as const;
+  const lineage: Lineage = [{ ...facts, state: 'live' }];
+  const lanes = [{ user: 'bob', items: [sealed(1, 1), sealed(3, 3)], lineage, halted: false }];
+  const moment = { nowMs: 0, random: 0 };
+  const events: Event[] = [
+    { kind: 'loaded', device, lanes },
+    { kind: 'start' },
+    { kind: 'opened', rolledBack: false, reading: false },
+  ];
+  let state = emptyState;
+  const effects: Effect[] = [];
+  for (const event of events) {
+    const step = update(state, event, moment);
+    ({ state } = step);
+    effects.push(...step.effects);
+  }
+  assert.deepEqual(
+    effects.flatMap((effect) => (effect.kind === 'submit' ? [effect.order] : [])),
+    [1, 3],
+  );
+  assert.ok(!effects.some(({ kind }) => kind === 'encrypt'));
+});
