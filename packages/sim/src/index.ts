@@ -1,3 +1,4 @@
+export { missing } from './features.ts';
 export type { Plan, Step } from './plan.ts';
 export { planOf } from './plan.ts';
 export type { Bug } from './planted.ts';
@@ -5,4 +6,6 @@ export { bugs } from './planted.ts';
 export { shrink } from './shrink.ts';
 export type { Outcome, RunOptions } from './simulate.ts';
 export { simulate } from './simulate.ts';
+export type { Swept, SweepOptions } from './sweep.ts';
+export { Crew } from './sweep.ts';
 export type { Violation } from './witness.ts';

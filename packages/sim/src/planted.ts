@@ -221,6 +221,16 @@ export const bugs: readonly Bug[] = [
     },
   },
   {
+    name: 'an unknown outcome is told as a refusal',
+    clientStore: (store) =>
+      instead<ClientStore>(store, {
+        commit: (changes) =>
+          store.commit(changes).catch(() => {
+            throw new SecureChatError('PROFILE_UNWRITABLE');
+          }),
+      }),
+  },
+  {
     name: 'encrypted again at every start',
     clientStore: (store) =>
       instead<ClientStore>(store, {

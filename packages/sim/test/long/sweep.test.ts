@@ -1,0 +1,20 @@
+/** The sweep of every change: many seeds, none of which breaks a rule, and every fault and feature seen in them. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Crew, missing } from '@securechat/sim';
+
+/** More for a night: SECURECHAT_SIM_SEEDS, or `npm run sim -- --seeds N`. */
+const SEEDS = Number(process.env['SECURECHAT_SIM_SEEDS'] ?? 2000);
+const STEPS = 100;
+
+test(
+  `${SEEDS} seeds: nothing is lost, shown twice, out of order or left over`,
+  { timeout: 560_000 },
+  async (context) => {
+    await using crew = await Crew.gather();
+    const total = await crew.sweep({ seeds: Array.from({ length: SEEDS }, (_, seed) => seed), steps: STEPS });
+    assert.deepEqual(total.failure, undefined, `npm run sim -- --seed ${total.failure?.seed} --steps ${STEPS}`);
+    assert.deepEqual(missing(total.features), []);
+    context.diagnostic(`${total.seeds} seeds, ${total.messages} messages`);
+  },
+);
