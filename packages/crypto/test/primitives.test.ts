@@ -110,6 +110,10 @@ test('X25519 and ML-KEM-768 agree on a secret, and refuse keys of a wrong size o
   assert.deepEqual(x25519.shared(a.privateKey, b.publicKey), x25519.shared(b.privateKey, a.publicKey));
   assert.equal(x25519.shared(a.privateKey, new Uint8Array(32)), undefined);
   assert.equal(x25519.shared(a.privateKey, new Uint8Array(31)), undefined);
+  assert.equal(x25519.shared(new Uint8Array(31), a.publicKey), undefined);
+  const answer = x25519.exchange(systemEntropy, a.publicKey);
+  assert.deepEqual(answer?.secret, answer && x25519.shared(a.privateKey, answer.publicKey));
+  assert.equal(x25519.exchange(systemEntropy, new Uint8Array(32)), undefined);
 
   const kem = mlKem768.generate(systemEntropy);
   assert.deepEqual([kem.privateKey.length, kem.publicKey.length], [64, 1184]);

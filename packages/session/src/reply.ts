@@ -56,19 +56,17 @@ export async function acceptFlight(input: AcceptFlightInput): Promise<Establishe
   const { hello, flight, transport, entropy } = input;
   const content = await openFlight(input);
   if (content === undefined) return refused;
-  const dh = x25519.generate(entropy);
-  const shared = x25519.shared(dh.privateKey, content.dhPublic);
+  const dh = x25519.exchange(entropy, content.dhPublic);
   const kem = mlKem768.encapsulate(content.kemPublic);
-  wipe(dh.privateKey);
-  if (shared === undefined || kem === undefined) {
-    wipe(content.secret, shared, kem?.secret);
+  if (dh === undefined || kem === undefined) {
+    wipe(content.secret, dh?.secret, kem?.secret);
     return refused;
   }
   const head = concatBytes(Uint8Array.of(transportFrames.reply), dh.publicKey, kem.ciphertext);
   const label = 'SecureChat session v1';
   const transcript = handshakeTranscript({ label, transport, hello: hello.bytes, flight, reply: head });
-  const keys = handshakeKeys({ dh: shared, kem: kem.secret, secret: content.secret }, transcript);
-  wipe(shared, kem.secret, content.secret);
+  const keys = handshakeKeys({ dh: dh.secret, kem: kem.secret, secret: content.secret }, transcript);
+  wipe(dh.secret, kem.secret, content.secret);
   const signature = await input.sign(concatBytes(SIGNED_LABEL, transcript)).catch((error: unknown) => {
     wipe(keys.client, keys.server, keys.chain, keys.confirm);
     throw error;

@@ -110,19 +110,17 @@ export function acceptResume(input: {
   if (!equal(proofOf(secret, transport, hello.bytes, head), flight.subarray(FLIGHT_HEAD_BYTES))) return refused;
   if (head[1] !== VERSION || head[2] !== SUITE) return refused;
   const shares = new ByteReader(head.subarray(3 + RESUMPTION_HANDLE_BYTES));
-  const dh = x25519.generate(entropy);
-  const shared = x25519.shared(dh.privateKey, shares.raw(32));
+  const dh = x25519.exchange(entropy, shares.raw(32));
   const kem = mlKem768.encapsulate(shares.raw(ML_KEM_768_PUBLIC_BYTES));
-  wipe(dh.privateKey);
-  if (shared === undefined || kem === undefined) {
-    wipe(shared, kem?.secret);
+  if (dh === undefined || kem === undefined) {
+    wipe(dh?.secret, kem?.secret);
     return refused;
   }
   const reply = concatBytes(Uint8Array.of(transportFrames.resumeReply), dh.publicKey, kem.ciphertext);
   const label = 'SecureChat resumption v1';
   const transcript = handshakeTranscript({ label, transport, hello: hello.bytes, flight, reply });
-  const keys = handshakeKeys({ dh: shared, kem: kem.secret, secret }, transcript);
-  wipe(shared, kem.secret);
+  const keys = handshakeKeys({ dh: dh.secret, kem: kem.secret, secret }, transcript);
+  wipe(dh.secret, kem.secret);
   const mac = hmacSha256(keys.confirm, transcript);
   const session = new Session({ role: 'server', keys, transcript, nowMs: input.nowMs });
   return { kind: 'established', reply: concatBytes(reply, mac), session };
