@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { runHistories } from '../churn.ts';
 import { suites } from '../client.ts';
 
-const wanted = Number(process.env['MLS_CHURN_SCRIPTS'] ?? 24);
+const wanted = Number(process.env['MLS_CHURN_SCRIPTS'] ?? 48);
 const first = Number(process.env['MLS_CHURN_FIRST'] ?? 0);
 const STEPS = 60;
 
