@@ -105,9 +105,24 @@ export async function generateRsa<P extends RsaPurpose>(
   return new RsaPrivate(purpose, privateKey);
 }
 
+/** Public keys read last: each certificate names the same few again and again. Nothing secret, some kB each. */
+const RECENT_MAX = 256;
+const recent = new Map<string, RsaPublic<RsaPurpose>>();
+
 /** MALFORMED where it is no canonical DER SPKI; CERTIFICATE_REJECTED where the key is not of the allowed kind. */
 export function importRsaPublic<P extends RsaPurpose>(purpose: P, spki: Uint8Array): RsaPublic<P> {
   if (spki.length > RSA_SPKI_BYTES_MAX) throw new SecureChatError('MALFORMED', { text: 'A public key is too long.' });
+  const name = `${purpose} ${Buffer.from(spki).toString('latin1')}`;
+  const known = recent.get(name) as RsaPublic<P> | undefined;
+  const result = known ?? readRsaPublic(purpose, spki);
+  recent.delete(name);
+  recent.set(name, result);
+  const [oldest] = recent.keys();
+  if (recent.size > RECENT_MAX && oldest !== undefined) recent.delete(oldest);
+  return result;
+}
+
+function readRsaPublic<P extends RsaPurpose>(purpose: P, spki: Uint8Array): RsaPublic<P> {
   const key = parsed(() => createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' }));
   bitsOf(key, 'public');
   const result = new RsaPublic(purpose, key);
