@@ -146,7 +146,7 @@ function delayed(ms = 0, value?: unknown, options: { readonly signal?: AbortSign
     const timer = start(here, () => resolve(value), ms, false);
     options.signal?.addEventListener('abort', () => {
       if (timer.moment !== undefined) timer.moment.cancelled = true;
-      reject(options.signal?.reason);
+      reject(options.signal?.reason as Error);
     });
   });
 }
