@@ -6,15 +6,16 @@ import { Crew, missing } from '@securechat/sim';
 /** More for a night: SECURECHAT_SIM_SEEDS, or `npm run sim -- --seeds N`. */
 const SEEDS = Number(process.env['SECURECHAT_SIM_SEEDS'] ?? 2000);
 const STEPS = 100;
+/** A slow machine does fewer, and says so. Two cores with nothing else to do need 110 s for 2,000. */
+const MS_MAX = Number(process.env['SECURECHAT_SIM_SECONDS'] ?? 240) * 1000;
+/** Some things come once in a hundred runs. */
+const TELLING = 1500;
 
-test(
-  `${SEEDS} seeds: nothing is lost, shown twice, out of order or left over`,
-  { timeout: 560_000 },
-  async (context) => {
-    await using crew = await Crew.gather();
-    const total = await crew.sweep({ seeds: Array.from({ length: SEEDS }, (_, seed) => seed), steps: STEPS });
-    assert.deepEqual(total.failure, undefined, `npm run sim -- --seed ${total.failure?.seed} --steps ${STEPS}`);
-    assert.deepEqual(missing(total.features), []);
-    context.diagnostic(`${total.seeds} seeds, ${total.messages} messages`);
-  },
-);
+test('seed by seed nothing is lost, shown twice, out of order or left over', { timeout: 560_000 }, async (context) => {
+  await using crew = await Crew.gather();
+  const seeds = Array.from({ length: SEEDS }, (_, seed) => seed);
+  const total = await crew.sweep({ seeds, steps: STEPS, msMax: MS_MAX });
+  assert.deepEqual(total.failure, undefined, `npm run sim -- --seed ${total.failure?.seed} --steps ${STEPS}`);
+  if (total.seeds >= TELLING) assert.deepEqual(missing(total.features), []);
+  context.diagnostic(`${total.seeds} seeds, ${total.messages} messages`);
+});
