@@ -175,8 +175,8 @@ function everyKey({ witness, clients, spent, wipes }: Evidence): void {
   for (const client of clients.values())
     for (const [key, value] of client.disk.durable.records) {
       if (!key.startsWith('group') || witness.rolledBack.has(client.person.name)) continue;
-      // Read, lost in a crash before it was stored, and expired before it was read again: its key was never used.
-      if (witness.expired) continue;
+      // Read and not stored (a crash, a full disk), and gone from the server before it was read again: never used.
+      if (witness.expired || witness.liedTo || witness.restored) continue;
       const text = Buffer.from(value).toString('latin1');
       for (const use of spent) {
         const [who = '', used = ''] = use.split(' ');
