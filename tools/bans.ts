@@ -11,7 +11,7 @@ const skippers: Readonly<Record<string, string>> = {
   'apps/terminal/test/rpc-pair.test.ts': 'needs openssl',
   'apps/terminal/test/terminal-real.test.ts': 'needs tmux',
   'apps/terminal/test/terminal.test.ts': 'needs tmux',
-  'packages/server/test/stores/sqlite-faults.test.ts': 'needs mount and strace',
+  'packages/server/test/long/sqlite-faults.test.ts': 'needs mount and strace',
   'apps/terminal/test/any-bytes.test.ts': 'TLS ports need openssl',
   'apps/terminal/test/full-disk.test.ts': 'a small disk is mounted, as root',
   'apps/terminal/test/bad-input.test.ts': 'root reads every file, unless it can be nobody',

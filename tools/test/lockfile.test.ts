@@ -28,8 +28,8 @@ test('development and optional packages need not be listed', () => {
 });
 
 test('more copies than allowed are a violation, even of listed packages', () => {
-  const copies = Array.from({ length: 27 }, (_, n) => [`packages/p${n}/node_modules/ws`, { integrity: 'sha512-a' }]);
-  assert.match(check(Object.fromEntries(copies) as Lockfile['packages'])[0] ?? '', /27 packages run/);
+  const copies = Array.from({ length: 40 }, (_, n) => [`packages/p${n}/node_modules/ws`, { integrity: 'sha512-a' }]);
+  assert.match(check(Object.fromEntries(copies) as Lockfile['packages'])[0] ?? '', /40 packages run/);
 });
 
 test('a range, a tag and an address are not exact versions', () => {
