@@ -101,15 +101,20 @@ function sentBackLate(witness: Witness, to: string, code: Code | undefined): boo
   return (code === 'EXPIRED' && witness.expired) || (code === 'RECIPIENT_RESET' && witness.reset.has(to));
 }
 
-/** With a server that lied or went back: a loss is shown, or nothing came after it that could show it. */
-function isSeen({ witness, clients, messages }: Case, { from, to, number }: Saying): boolean {
-  const receiver = clients.get(to);
+/**
+ * With a server that lied or went back: a loss is shown, or nothing came after it in its chain that could show it. A chain
+ * ends with its group: what is withheld at its end nobody can count.
+ */
+function isSeen({ witness, clients, messages }: Case, { from, to, number, text }: Saying): boolean {
+  const [sender, receiver] = [clients.get(from), clients.get(to)];
   const parked = receiver?.running?.engine.ledger.parked.size ?? 0;
   if (receiver?.over !== undefined || parked > 0 || (witness.gaps.get(to) ?? []).length > 0) return true;
-  if (receiver === undefined || witness.restored) return false;
+  if (sender === undefined || receiver === undefined || witness.restored) return false;
+  const idOf = new Map(messages(sender, to).map((one) => [one.text, one.id as string]));
+  const group = witness.groupOf(from, idOf.get(text));
   const later = witness.sayings.filter((one) => one.number > number && one.from === from && one.to === to);
-  const got = new Set(messages(receiver, from).map(({ text }) => text));
-  return !later.some(({ text }) => got.has(text));
+  const got = new Set(messages(receiver, from).map((one) => one.text));
+  return !later.some((one) => got.has(one.text) && witness.groupOf(from, idOf.get(one.text)) === group);
 }
 
 /** D1, from the server's mouth: whatever it called stored is there. */

@@ -357,6 +357,11 @@ export class Witness {
 
   // ---- the end
 
+  /** In which group a message went out last. */
+  groupOf(person: string, message: string | undefined): string | undefined {
+    return [...this.#sent.values()].findLast((sent) => sent.person === person && sent.message === message)?.group;
+  }
+
   /** Inner ids of messages that the server said are stored for the device, by person who sent them. */
   *promised(): Generator<{ readonly from: string; readonly message: string; readonly device: DeviceId }> {
     for (const [key, devices] of this.said) {
