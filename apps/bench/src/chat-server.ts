@@ -6,7 +6,7 @@ import { limits } from '@securechat/wire';
 import { startSubject } from './subject.ts';
 import type { Subject } from './subject.ts';
 
-const LAUNCHER = join(import.meta.dirname, '../../terminal/bin/securechat.js');
+const OWN_CHECKOUT = join(import.meta.dirname, '../../..');
 
 /** Limits that pace one person or one address; those that bound memory stay as they are. */
 const paced = Object.keys(limits).filter(
@@ -16,12 +16,12 @@ const paced = Object.keys(limits).filter(
     ) && limits[name as keyof typeof limits].scope === 'server',
 );
 
-/** Starts on a data folder, or on a fresh one; port 0 on loopback for both transports. */
-export function startChatServer(folder: string, rsaBits: number): Promise<Subject> {
+/** Starts on a data folder, or on a fresh one; port 0 on loopback for both transports. `checkout`: whose server it is. */
+export function startChatServer(folder: string, rsaBits: number, checkout = OWN_CHECKOUT): Promise<Subject> {
   const limitFlags = paced.flatMap((name) => ['--limit', `${name}=1000000000`]);
   const listeners = ['--listen', '127.0.0.1:0', '--listen-tcp', '127.0.0.1:0'];
   return startSubject([
-    LAUNCHER,
+    join(checkout, 'apps/terminal/bin/securechat.js'),
     'server',
     '--json',
     '--data',

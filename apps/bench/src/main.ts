@@ -1,10 +1,11 @@
 /**
  * `npm run bench`: first figures of the server, beside a bare `ws` relay in the same run; `npm run bench -- mls`: our MLS
- * beside ts-mls. A table for people, JSON with `--json FILE`. Never a gate: compare CPU per message and ratios within one
- * run, not absolute figures of two runs.
+ * beside ts-mls; `--beside FOLDER`: the server of another checkout in turn with this one, under the load of this one. A
+ * table for people, JSON with `--json FILE`. Never a gate: compare CPU per message and ratios within one run, not absolute
+ * figures of two runs.
  */
 import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { registerAccounts } from './account.ts';
 import type { Account, Target } from './account.ts';
@@ -27,6 +28,7 @@ const { values: options, positionals } = parseArgs({
     rounds: { type: 'string', default: '3' },
     pairs: { type: 'string', default: '32' },
     'rsa-bits': { type: 'string', default: '2048' },
+    beside: { type: 'string' },
     json: { type: 'string' },
   },
 });
@@ -64,50 +66,61 @@ async function serverTables() {
   return { messages, attaches, startUps: await startUpRows(rounds, rsaBits) };
 }
 
+/** A server under load. */
+interface Party {
+  /** Behind the names of its rows. */
+  readonly suffix: string;
+  readonly server: Subject;
+  readonly accounts: readonly Account[];
+}
+
 function serverRows(): Promise<readonly [readonly Row[], readonly Row[]]> {
   return withFolder(async (folder) => {
-    const server = await startChatServer(folder, rsaBits);
     const relay = await startSubject([join(import.meta.dirname, 'relay.ts')]);
-    try {
+    const started: Subject[] = [relay];
+    const party = async (suffix: string, data: string, checkout?: string): Promise<Party> => {
+      const server = await startChatServer(join(folder, data), rsaBits, checkout);
+      started.push(server);
       say(`registering ${4 * pairs} accounts`);
-      const accounts = await registerAccounts(targetOf(server, 'ws'), 4 * pairs);
-      return [await messageRows(server, relay, accounts), await attachRows(server, accounts)] as const;
+      return { suffix, server, accounts: await registerAccounts(targetOf(server, 'ws'), 4 * pairs) };
+    };
+    try {
+      const parties = [await party('', 'own')];
+      if (options.beside !== undefined) parties.push(await party(' (beside)', 'other', resolve(options.beside)));
+      return [await messageRows(relay, parties), await attachRows(parties)] as const;
     } finally {
-      await Promise.all([server.stop(), relay.stop()]);
+      await Promise.all(started.map((subject) => subject.stop()));
     }
   });
 }
 
-/** Every round visits each kind of server once, so that a disturbance of the machine meets all of them. */
-async function messageRows(server: Subject, relay: Subject, accounts: readonly Account[]): Promise<Row[]> {
-  const chat = (transport: 'ws' | 'tcp', members: readonly Account[]) =>
-    openChatLanes(targetOf(server, transport), pairsOf(members), BODY_BYTES);
+/** Every round does each thing once with each kind of server, so that a disturbance of the machine meets all of them. */
+async function messageRows(relay: Subject, parties: readonly Party[]): Promise<Row[]> {
   const kinds = [
     {
       name: 'bare ws relay',
       subject: relay,
       opened: await openRelayLanes(relay.ready['http'] ?? '', pairs, BODY_BYTES),
     },
-    { name: 'durable 1:1, ws', subject: server, opened: await chat('ws', accounts.slice(0, 2 * pairs)) },
-    { name: 'durable 1:1, tcp', subject: server, opened: await chat('tcp', accounts.slice(2 * pairs)) },
   ];
+  for (const transport of ['ws', 'tcp'] as const)
+    for (const { suffix, server, accounts } of parties) {
+      const members = transport === 'ws' ? accounts.slice(0, 2 * pairs) : accounts.slice(2 * pairs);
+      const opened = await openChatLanes(targetOf(server, transport), pairsOf(members), BODY_BYTES);
+      kinds.push({ name: `durable 1:1, ${transport}${suffix}`, subject: server, opened });
+    }
   const runs = new Map<string, LoadResult[]>();
-  for (let round = 0; round < rounds; round++) {
-    for (const { name, subject, opened } of kinds) {
-      for (const window of WINDOWS) {
-        say(`round ${round + 1}: ${name}, window ${window}`);
-        const cpuMs = (): number => subject.cpuMs();
-        const result = await runLoad({ lanes: opened.lanes, window, warmMs: WARM_MS, measureMs, cpuMs });
-        const row = `${name}, window ${window}`;
+  for (let round = 0; round < rounds; round++)
+    for (const window of [...WINDOWS, undefined])
+      for (const { name, subject, opened } of kinds) {
+        const row = window === undefined ? `${name}, at ${PACE}/s` : `${name}, window ${window}`;
+        say(`round ${round + 1}: ${row}`);
+        const run = { lanes: opened.lanes, warmMs: WARM_MS, measureMs, cpuMs: () => subject.cpuMs() };
+        const result = await (window === undefined
+          ? runPaced({ ...run, perSecond: PACE })
+          : runLoad({ ...run, window }));
         runs.set(row, [...(runs.get(row) ?? []), result]);
       }
-      const row = `${name}, at ${PACE}/s`;
-      say(`round ${round + 1}: ${row}`);
-      const paced = { lanes: opened.lanes, perSecond: PACE, warmMs: WARM_MS, measureMs };
-      const result = await runPaced({ ...paced, cpuMs: () => subject.cpuMs() });
-      runs.set(row, [...(runs.get(row) ?? []), result]);
-    }
-  }
   for (const { opened } of kinds) opened.close();
   return [...runs].map(([name, results]) =>
     medianRow(
@@ -117,15 +130,16 @@ async function messageRows(server: Subject, relay: Subject, accounts: readonly A
   );
 }
 
-async function attachRows(server: Subject, accounts: readonly Account[]): Promise<Row[]> {
+async function attachRows(parties: readonly Party[]): Promise<Row[]> {
   const rows: Row[] = [];
-  for (const kind of ['full', 'resumed'] as const) {
-    say(`attach, ${kind}`);
-    const target = targetOf(server, 'ws');
-    const lanes = accounts.slice(0, ATTACH_LANES);
-    const result = await runAttaches({ target, accounts: lanes, kind, measureMs, cpuMs: () => server.cpuMs() });
-    rows.push({ name: `attach, ${kind}, RSA ${rsaBits}`, figures: { ...result } });
-  }
+  for (const kind of ['full', 'resumed'] as const)
+    for (const { suffix, server, accounts } of parties) {
+      const name = `attach, ${kind}, RSA ${rsaBits}${suffix}`;
+      say(name);
+      const lanes = accounts.slice(0, ATTACH_LANES);
+      const run = { target: targetOf(server, 'ws'), accounts: lanes, kind, measureMs, cpuMs: () => server.cpuMs() };
+      rows.push({ name, figures: { ...(await runAttaches(run)) } });
+    }
   return rows;
 }
 
