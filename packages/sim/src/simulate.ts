@@ -238,6 +238,7 @@ function perform(action: Action, { world, witness, server, clients, chance, copi
       server.meddle(() => {
         server.disk.restore(copy.image, action.as);
         witness.rewind(copy.memory);
+        witness.copied ||= action.as === 'copied';
         witness.count(`server ${action.as}`);
       });
       return;

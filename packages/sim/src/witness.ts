@@ -77,6 +77,8 @@ export class Witness {
   expired = false;
   /** The server was put back to an older state, with or without saying so. */
   restored = false;
+  /** By hand, so that nobody was told. */
+  copied = false;
   /** The server lied. */
   liedTo = false;
   /** Submissions that a lying server called accepted. */
