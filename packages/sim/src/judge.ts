@@ -50,8 +50,8 @@ function mayLack({ witness, clients }: Evidence, name: string): boolean {
   if (witness.deleted.has(name)) return true;
   const gaps = witness.gaps.get(name) ?? [];
   if (gaps.some(({ code }) => explained.has(code))) return true;
-  // Put back to before a reset of its keys, it is told that they are revoked.
-  if (witness.rolledBack.has(name) && clients.get(name)?.over !== undefined) return true;
+  // Logged out, which it was told: what waits for it waits on.
+  if (clients.get(name)?.over !== undefined) return true;
   // What came in a group that the old copy never knew waits, and becomes a gap in a week.
   const parked = clients.get(name)?.running?.engine.ledger.parked.size ?? 0;
   return witness.rolledBack.has(name) && gaps.length + parked > 0;

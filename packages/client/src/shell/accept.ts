@@ -139,15 +139,24 @@ export class Inbox {
     rows.sort((a, b) => a.row.seq - b.row.seq);
     for (const { row } of rows) {
       if (account.ended()) return;
-      await this.#inConversation(row, async () => {
-        if (!account.ledger.parked.has(row.seq)) return;
-        const outcome = await this.#read(row);
-        if (outcome.park === true) return;
-        await account.ledger.commit([...outcome.changes, { drop: 'parked', key: row.seq }]);
-        outcome.after();
-        // It stays, to be tried again.
-      }).catch(() => undefined);
+      // It stays, to be tried again.
+      await this.#inConversation(row, () => this.#readParked(row)).catch(() => undefined);
     }
+  }
+
+  async #readParked(row: Deliver): Promise<void> {
+    const { ledger } = this.#account;
+    if (!ledger.parked.has(row.seq)) return;
+    const outcome = await this.#read(row);
+    if (outcome.park === true) return;
+    await ledger.commit([...outcome.changes, { drop: 'parked', key: row.seq }]);
+    outcome.after();
+  }
+
+  /** Of a group, in order. */
+  #parkedOf(group: GroupId): readonly Deliver[] {
+    const rows = [...this.#account.ledger.parked.values()].map(({ row }) => row);
+    return rows.filter((row) => row.group === group).sort((a, b) => a.seq - b.seq);
   }
 
   /** Parked rows that waited too long become gaps. */
@@ -226,7 +235,7 @@ export class Inbox {
     return account.serial.run(user, async () => {
       const contact = ledger.contacts.get(user);
       let record = await ledger.group(group);
-      if (record === undefined || contact === undefined) return 0;
+      if (record === undefined || contact === undefined || this.#parkedOf(group).length > 0) return 0;
       const me = await account.people.me();
       const people = [me.person, await account.people.bundle(contact)];
       let conversation = ledger.conversation(user);
@@ -271,6 +280,8 @@ export class Inbox {
     if (row.seq <= ledger.cursor) return;
     this.#tellMissingBefore(row);
     const outcome = await this.#inConversation(row, async () => {
+      // A commit of ours may have made them readable in this moment: they came first, and are shown first.
+      for (const earlier of this.#parkedOf(row.group)) await this.#readParked(earlier).catch(() => undefined);
       const read = await this.#read(row);
       const parked: LedgerChange[] =
         read.park === true ? [{ put: 'parked', value: { row, parkedMs: this.#account.nowMs() } }] : [];

@@ -9,6 +9,7 @@ import { SecureChatError } from '@securechat/wire';
 import type { AccountRecord } from '../core/record-account.ts';
 import type { DeviceKeys } from './device-keys.ts';
 import { certifyAccount, certifyDevice, createDeviceKeys } from './device-keys.ts';
+import type { Ledger } from './ledger.ts';
 import type { OpenAccount } from './open-account.ts';
 import { linkOf } from './open-account.ts';
 
@@ -25,15 +26,28 @@ export async function createNewKeys(bits: number, entropy: Entropy): Promise<New
 /**
  * The server has it when this resolves with nothing; the caller changes over to the ledger's successor. Resolves with the
  * error where the answer was lost (CONNECTION_LOST …): the next attach decides. A refusal (RATE_LIMITED …) rejects, and
- * there is no successor.
+ * there is no successor. BUSY while another one is under way.
  */
 export async function resetIdentity(
   account: OpenAccount,
   create: (entropy: Entropy) => Promise<NewKeys>,
 ): Promise<SecureChatError | undefined> {
   const { ledger, entropy } = account;
+  // Two at once: the server would take the keys of one, and this device go on with those of the other.
+  if (underWay.has(ledger)) throw new SecureChatError('BUSY');
+  underWay.add(ledger);
+  try {
+    return await reset(account, await create(entropy));
+  } finally {
+    underWay.delete(ledger);
+  }
+}
+
+const underWay = new WeakSet<Ledger>();
+
+async function reset(account: OpenAccount, { identity, keys }: NewKeys): Promise<SecureChatError | undefined> {
+  const { ledger, entropy } = account;
   const link = linkOf(account);
-  const { identity, keys } = await create(entropy);
   const record = ledger.account;
   const nowMs = account.nowMs();
   const me = await account.people.me();
