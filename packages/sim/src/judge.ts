@@ -202,7 +202,8 @@ function everyKey({ witness, clients, spent, wipes }: Evidence): void {
 
 /** Both sides of a conversation write in one group, and agree on its epoch. */
 async function everyGroup({ world, witness, clients, engineFor }: Evidence): Promise<void> {
-  if (witness.liedTo) return;
+  // A commit that expired is followed by nobody.
+  if (witness.liedTo || witness.expired) return;
   for (const [name, client] of clients)
     for (const [user, { lineage }] of client.running?.engine.ledger.conversations ?? []) {
       const peer = clients.get(user);

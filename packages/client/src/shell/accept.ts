@@ -278,10 +278,12 @@ export class Inbox {
   async #accept(row: Deliver): Promise<void> {
     const { ledger } = this.#account;
     if (row.seq <= ledger.cursor) return;
+    const queued = row.kind !== 'invitation' && ledger.userOfGroup(row.group) !== undefined;
     this.#tellMissingBefore(row);
     const outcome = await this.#inConversation(row, async () => {
       // A commit of ours may have made them readable in this moment: they came first, and are shown first.
-      for (const earlier of this.#parkedOf(row.group)) await this.#readParked(earlier).catch(() => undefined);
+      for (const earlier of queued ? this.#parkedOf(row.group) : [])
+        await this.#readParked(earlier).catch(() => undefined);
       const read = await this.#read(row);
       const parked: LedgerChange[] =
         read.park === true ? [{ put: 'parked', value: { row, parkedMs: this.#account.nowMs() } }] : [];
