@@ -8,6 +8,9 @@ import { queueCommit } from '../src/shell/queue.ts';
 import type { Actor, Play } from './doubles/play.ts';
 import { createActor, on, until } from './doubles/play.ts';
 
+/** Sends whose answer never comes are waited for this long. */
+const NO_ANSWER_MS = 60;
+
 const seconds = (count: number) => ({ timeout: count * 1000 });
 
 async function arrived({ alice, bob }: Play, toBob: readonly string[], toAlice: readonly string[] = []): Promise<void> {
@@ -51,7 +54,7 @@ test('a power cut at any commit of either side loses nothing and shows nothing t
           expect(say, await bob.history('alice'), a1 === true, ['a1', 'a2']);
           expect(say, await alice.history('bob'), b1 === true, ['b1', 'b2']);
           assert.deepEqual([...alice.gaps, ...bob.gaps], [], say);
-        });
+        }, NO_ANSWER_MS);
 });
 
 function expect(
@@ -107,7 +110,7 @@ test('under random mishaps everything written arrives once, in order', seconds(1
             await new Promise((resolve) => setTimeout(resolve, 10));
           assert.deepEqual(await read(), wanted);
           assert.deepEqual([...alice.gaps, ...bob.gaps], []);
-        }),
+        }, NO_ANSWER_MS),
     ),
     { numRuns: 25, endOnFailure: true },
   );

@@ -136,7 +136,7 @@ test('an identity that changes while messages wait fails them: none goes to the 
     assert.deepEqual(later, [], 'nothing was founded with the new keys');
     const told = alice.events.filter((event) => event.kind === 'state' && event.id === id);
     assert.ok(told.every((event) => event.kind === 'state' && event.state !== 'delivered'));
-  }),
+  }, 60),
 );
 
 const refusals: readonly {

@@ -38,6 +38,8 @@ export class Actor {
   sender!: Sender;
   online = true;
   nowMs = (): number => Date.now();
+  /** How long a send waits for its answer; shorter where none is to come. */
+  answerMs = 10_000;
 
   constructor(office: PostOffice, record: AccountRecord, store: MemoryStore) {
     this.office = office;
@@ -66,7 +68,7 @@ export class Actor {
     });
     store.onCut = () => this.office.cut(this.record.device);
     this.engine = engine;
-    this.sender = new Sender(engine, 60);
+    this.sender = new Sender(engine, this.answerMs);
     return engine.start();
   }
 
@@ -158,13 +160,17 @@ async function prepare(): Promise<Play> {
   return { office, alice, bob };
 }
 
-/** Alice and Bob, attached, with key packages out; strangers to each other. */
-export async function on(play: (play: Play) => Promise<void>): Promise<void> {
+/**
+ * Alice and Bob, attached, with key packages out; strangers to each other. `answerMs`: for plays in which answers to sends
+ * do not come.
+ */
+export async function on(play: (play: Play) => Promise<void>, answerMs?: number): Promise<void> {
   prepared ??= prepare();
   const base = await prepared;
   const office = base.office.copy();
   const again = (actor: Actor) => new Actor(office, actor.record, actor.store.copy());
   const [alice, bob] = [again(base.alice), again(base.bob)];
+  if (answerMs !== undefined) alice.answerMs = bob.answerMs = answerMs;
   await Promise.all([alice.start(), bob.start()]);
   try {
     await play({ office, alice, bob });
