@@ -457,6 +457,30 @@ test('a server put back to an older mailbox is noticed, and nothing new is taken
   }),
 );
 
+test(
+  'a hole in a conversation is shown, although the power fails as the message behind it is stored',
+  seconds(30),
+  () =>
+    on(async (play) => {
+      const { alice, bob, office } = play;
+      await talking(play);
+      office.tamper = () => [];
+      await alice.sender.send('bob', 'second', {});
+      office.tamper = (row) => [row];
+      bob.store.cutAfter = { commits: bob.store.commits + 1, applied: true };
+      const off = Promise.withResolvers<void>();
+      const cut = bob.store.onCut;
+      bob.store.onCut = () => (cut(), off.resolve());
+      await alice.sender.send('bob', 'third', {});
+      await off.promise;
+      await bob.crash();
+      assert.deepEqual(await bob.history('alice'), ['first', 'third']);
+      assert.ok(
+        bob.events.some((event) => event.kind === 'gap' && event.conversation === '@alice' && event.missing === 1),
+      );
+    }),
+);
+
 test('a server that forgot accepted messages is noticed: they are shown as failed', seconds(30), () =>
   on(async (play) => {
     const { alice, office } = play;

@@ -4,23 +4,19 @@
  * visible gap.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { importRsaPrivate, openerOf, wipe } from '@securechat/crypto';
-import type { SealedOpener } from '@securechat/crypto';
-import { decryptRow, joinDirect, openInvitation } from '@securechat/e2ee';
-import type { DecryptedContent, OpenedInvitation } from '@securechat/e2ee';
-import type { ClientId, Code, Deliver, GroupId, MailboxSeq } from '@securechat/wire';
-import { codeOf, control, decodeMessage, idOf, limits, SecureChatError, toBase64url } from '@securechat/wire';
-import { groupOf, sendingGroup, withAccepted } from '../core/lineage.ts';
+import { wipe } from '@securechat/crypto';
+import { decryptRow } from '@securechat/e2ee';
+import type { DecryptedContent } from '@securechat/e2ee';
+import type { Code, Deliver, GroupId, MailboxSeq } from '@securechat/wire';
+import { control, decodeMessage, limits, SecureChatError } from '@securechat/wire';
 import { noteChainNumber } from '../core/order.ts';
-import type { ConversationRecord } from '../core/record-conversation.ts';
-import type { KeyPackageRecord } from '../core/record-key-package.ts';
 import type { ParkedRecord } from '../core/record-parked.ts';
 import { overdue } from '../core/record-parked.ts';
 import type { LedgerChange } from './ledger.ts';
 import type { OpenAccount } from './open-account.ts';
-import { queueCommit } from './queue.ts';
-import { readContent } from './read-content.ts';
-import { giveUp } from './settle.ts';
+import { contentOutcome, readRow } from './read-row.ts';
+import type { Gap } from './row-outcome.ts';
+import { unreadable } from './row-outcome.ts';
 
 const ofTheDisk: ReadonlySet<Code> = new Set<Code>(['PROFILE_UNWRITABLE', 'OUTCOME_UNKNOWN']);
 /** After a full disk: how long to wait before the same row is tried again. */
@@ -32,18 +28,6 @@ const RUN_ROWS = 32;
 /** A server that announced rows and sends none: after this long they count as lost, and writing waits no longer. */
 const BACKLOG_SILENCE_MS = 8_000;
 const ROLLED_BACK_SILENCE_MS = 1_000;
-/** How long a message of a device that left the list may still be on its way. */
-const LATE_MS = 60_000;
-
-/** What a row comes to. `after` runs once `changes` and the cursor are on disk. */
-interface Outcome {
-  readonly changes: readonly LedgerChange[];
-  after(): void;
-  /** Cannot be processed yet. */
-  readonly park?: boolean;
-}
-
-const nothing: Outcome = { changes: [], after: () => undefined };
 
 export class Inbox {
   readonly #account: OpenAccount;
@@ -57,6 +41,8 @@ export class Inbox {
   #silenceMs: number = BACKLOG_SILENCE_MS;
   /** Numbers up to here that have not come were shown as a gap already. */
   #toldUpTo = 0;
+  /** The row whose gap was shown last. */
+  #toldOf: Deliver | undefined;
   /** Invitations up to here may have been read, and written under, in the lost future of an old copy. */
   #joinedBeforeUpTo = 0;
   /** The highest submit number of that future. */
@@ -83,6 +69,11 @@ export class Inbox {
   /** True while rows that lay in the mailbox at attach are still unread. */
   get behind(): boolean {
     return this.#backlogUpTo !== undefined && this.#account.ledger.cursor < this.#backlogUpTo;
+  }
+
+  /** An old copy of the profile may have joined by this invitation before, and written under it. */
+  joinedBefore({ seq }: Deliver): boolean {
+    return seq <= this.#joinedBeforeUpTo;
   }
 
   push(row: Deliver): void {
@@ -147,8 +138,9 @@ export class Inbox {
   async #readParked(row: Deliver): Promise<void> {
     const { ledger } = this.#account;
     if (!ledger.parked.has(row.seq)) return;
-    const outcome = await this.#read(row);
+    const outcome = await readRow(this.#account, row);
     if (outcome.park === true) return;
+    this.#tell(row, outcome.gap);
     await ledger.commit([...outcome.changes, { drop: 'parked', key: row.seq }]);
     outcome.after();
   }
@@ -163,8 +155,8 @@ export class Inbox {
   async giveUpParked(): Promise<void> {
     const { ledger } = this.#account;
     for (const { row } of overdue([...ledger.parked.values()], this.#account.nowMs())) {
+      this.#tell(row, unreadable(row).gap);
       await ledger.commit([{ drop: 'parked', key: row.seq }]);
-      this.#gap(row.group, 1, 'UNDECRYPTABLE');
     }
   }
 
@@ -224,8 +216,8 @@ export class Inbox {
   }
 
   /**
-   * Many messages of one person, one commit. Ends before the first row that is more than a text or a receipt: that one
-   * goes its own way. Resolves with the number of rows stored.
+   * Many messages of one person, one commit. Ends before the first row that is more than a text or a receipt, or comes
+   * after a gap: that one goes its own way. Resolves with the number of rows stored.
    */
   #acceptRun(rows: readonly Deliver[]): Promise<number> {
     const account = this.#account;
@@ -250,14 +242,14 @@ export class Inbox {
         if (result.kind !== 'content' || !isPlain(result, ids)) break;
         ids.add(result.content.id);
         const noted = noteChainNumber(record.received, result.author.device, result.content.chainNumber);
-        const read = await this.#readContent(user, conversation, result, noted.fresh);
+        if (noted.missing > 0) break;
+        const read = await contentOutcome(account, user, conversation, result, noted.fresh);
         for (const change of read.changes)
           if ('put' in change && change.put === 'conversation') conversation = change.value;
           else changes.push(change);
         record = { ...record, state: result.state, received: noted.received };
         told.push(() => {
           wipe(...result.wipe);
-          if (noted.missing > 0) this.#gap(group, noted.missing, 'GAP');
           read.after();
         });
         stored += 1;
@@ -284,9 +276,10 @@ export class Inbox {
       // A commit of ours may have made them readable in this moment: they came first, and are shown first.
       for (const earlier of queued ? this.#parkedOf(row.group) : [])
         await this.#readParked(earlier).catch(() => undefined);
-      const read = await this.#read(row);
+      const read = await readRow(this.#account, row);
       const parked: LedgerChange[] =
         read.park === true ? [{ put: 'parked', value: { row, parkedMs: this.#account.nowMs() } }] : [];
+      this.#tell(row, read.gap);
       await ledger.commit([...read.changes, ...parked, { put: 'cursor', value: row.seq }]);
       read.after();
       return read;
@@ -300,7 +293,19 @@ export class Inbox {
     const missing = last - Math.max(this.#account.ledger.cursor, this.#toldUpTo);
     if (missing <= 0) return;
     this.#toldUpTo = last;
-    this.#gap(undefined, missing, 'GAP');
+    this.#show({ group: undefined, missing, code: 'GAP' });
+  }
+
+  /** Once, however often storing has to be tried. */
+  #tell(row: Deliver, gap: Gap | undefined): void {
+    if (gap === undefined || this.#toldOf === row) return;
+    this.#toldOf = row;
+    this.#show(gap);
+  }
+
+  #show({ group, missing, code }: Gap): void {
+    const user = group === undefined ? undefined : this.#account.ledger.userOfGroup(group);
+    this.#account.emit({ kind: 'gap', conversation: user === undefined ? '' : `@${user}`, missing, code });
   }
 
   async #park(row: Deliver): Promise<void> {
@@ -359,7 +364,7 @@ export class Inbox {
     if (this.#account.ended() || this.#account.link() !== link || this.#backlogUpTo !== upTo) return;
     if (!alive) return link.close();
     if (this.#running || ledger.cursor !== cursor) return this.#awaitBacklog();
-    this.#gap(undefined, upTo - cursor, 'GAP');
+    this.#show({ group: undefined, missing: upTo - cursor, code: 'GAP' });
     this.#toldUpTo = upTo;
     this.#caughtUp();
   }
@@ -370,263 +375,6 @@ export class Inbox {
     // An invitation names its conversation inside: it enters the queue itself.
     if (user === undefined || row.kind === 'invitation') return work();
     return this.#account.serial.run(user, work);
-  }
-
-  /** What the server itself wrote and cannot be read never will be. */
-  async #read(row: Deliver): Promise<Outcome> {
-    try {
-      return await this.#readKind(row);
-    } catch (error) {
-      if (error instanceof SecureChatError && error.code === 'MALFORMED') return this.#unreadable(row);
-      throw error;
-    }
-  }
-
-  #readKind(row: Deliver): Promise<Outcome> {
-    switch (row.kind) {
-      case 'message':
-      case 'commit':
-        return this.#readInGroup(row);
-      case 'invitation':
-        return this.#readInvitation(row);
-      case 'bounce':
-        return this.#readBounce(row);
-      case 'resync':
-        return this.#readMissing(row, 'RESYNC_REQUIRED');
-      case 'expired':
-        return this.#readMissing(row, 'EXPIRED');
-    }
-  }
-
-  async #readInGroup(row: Deliver): Promise<Outcome> {
-    const account = this.#account;
-    const { ledger } = account;
-    const user = ledger.userOfGroup(row.group);
-    // Its invitation may still come.
-    if (user === undefined) return { ...nothing, park: true };
-    const record = await ledger.group(row.group);
-    const contact = ledger.contacts.get(user);
-    if (record === undefined || contact === undefined) return this.#unreadable(row);
-    const me = await account.people.me();
-    const people = [me.person, await account.people.bundle(contact)];
-    const result = decryptRow({
-      engine: account.mls,
-      group: row.group,
-      state: record.state,
-      row: row.kind === 'commit' ? 'commit' : 'message',
-      ciphertext: row.payload,
-      people,
-      nowMs: account.nowMs(),
-    });
-    if (result.kind === 'refused') {
-      if (result.park) return { ...nothing, park: true };
-      // Seen before: nothing is missing.
-      return result.reason === 'replayed' || result.reason === 'own' ? nothing : this.#unreadable(row);
-    }
-    const conversation = ledger.conversation(user);
-    if (result.kind === 'commit') {
-      const lineage = conversation.lineage.map((facts) =>
-        facts.group === row.group ? { ...facts, epoch: result.epoch } : facts,
-      );
-      const spent = record.pending === undefined ? result.wipe : [...result.wipe, record.pending];
-      return {
-        changes: [
-          { put: 'group', value: { ...record, state: result.state, pending: undefined } },
-          { put: 'conversation', value: { ...conversation, lineage } },
-        ],
-        after: () => {
-          wipe(...spent);
-          account.dispatch({ kind: 'lineage', user, lineage });
-          this.retryParked(row.group);
-        },
-      };
-    }
-    const { device } = result.author;
-    if (!result.author.listed && this.#tooLate(user, row.group)) return this.#unreadable(row);
-    const noted = noteChainNumber(record.received, device, result.content.chainNumber);
-    const read = await this.#readContent(user, conversation, result, noted.fresh);
-    return {
-      changes: [{ put: 'group', value: { ...record, state: result.state, received: noted.received } }, ...read.changes],
-      after: () => {
-        wipe(...result.wipe);
-        if (noted.missing > 0) this.#gap(row.group, noted.missing, 'GAP');
-        read.after();
-      },
-    };
-  }
-
-  /**
-   * A device that left its owner's list may have written before it did. Not any more once the conversation goes on in
-   * another group, nor long after the new list came: then the one who holds its keys is a thief.
-   */
-  #tooLate(user: string, group: GroupId): boolean {
-    const { ledger, people } = this.#account;
-    const { lineage } = ledger.conversation(user);
-    if (sendingGroup(lineage.filter((facts) => facts.group !== group)) !== undefined) return true;
-    const droppedMs = people.droppedMs(user);
-    return droppedMs !== undefined && !this.behind && this.#account.nowMs() - droppedMs > LATE_MS;
-  }
-
-  #readContent(
-    user: string,
-    conversation: ConversationRecord,
-    decrypted: DecryptedContent,
-    fresh: boolean,
-  ): Promise<Outcome> {
-    const { account: author } = decrypted.author;
-    // In a direct conversation a content of ours comes from another device of this account.
-    if (author === this.#account.ledger.account.account) return Promise.resolve(nothing);
-    return readContent(this.#account, user, conversation, { content: decrypted.content, fresh });
-  }
-
-  async #readInvitation(row: Deliver): Promise<Outcome> {
-    const account = this.#account;
-    const { account: invitee, server, sealing } = account.ledger.account;
-    const opened = await openInvitation({
-      sealed: row.payload,
-      group: row.group,
-      invitee,
-      openers: [openerFrom(sealing)],
-      server,
-      nowMs: account.nowMs(),
-      entropy: account.entropy,
-    });
-    if (opened.kind === 'refused') return this.#unreadable(row);
-    const user = opened.inviter.account.username;
-    return account.serial.run(user, async () => {
-      const outcome = await this.#join(row, user, opened);
-      // The commit belongs into the queue of the conversation: nothing may change it in between.
-      await account.ledger.commit([...outcome.changes, ...this.#cursorAt(row)]);
-      outcome.after();
-      return nothing;
-    });
-  }
-
-  async #join(row: Deliver, user: string, opened: OpenedInvitation): Promise<Outcome> {
-    const account = this.#account;
-    const { ledger, mls } = account;
-    const conversation = ledger.conversation(user);
-    if (groupOf(conversation.lineage, row.group) !== undefined) return nothing;
-    const adopted = await account.people.adopt(account, opened.inviter).catch((error: unknown) => {
-      if (error instanceof SecureChatError && error.code === 'CERTIFICATE_REJECTED') return undefined;
-      throw error;
-    });
-    const keys = this.#keyPackageFor(mls.welcomedReferences(opened.welcome) ?? []);
-    if (adopted === undefined || keys === undefined) {
-      wipe(...opened.wipe);
-      return this.#unreadable(row);
-    }
-    const me = await account.people.me();
-    const inviter = opened.inviter;
-    const { keyPackage, secrets } = keys;
-    const nowMs = account.nowMs();
-    const joined = joinDirect({
-      engine: mls,
-      me,
-      invitation: opened,
-      inviter,
-      keyPackage,
-      secrets: secrets.slice(),
-      nowMs,
-    });
-    if (joined.kind === 'refused') {
-      wipe(...opened.wipe);
-      return this.#unreadable(row);
-    }
-    const { group, generation, epoch } = joined;
-    // What adopting changed in the chain of groups counts.
-    const changed = adopted.changes.find((change) => 'put' in change && change.put === 'conversation');
-    const base =
-      changed !== undefined && 'put' in changed && changed.put === 'conversation' ? changed.value : conversation;
-    const facts = {
-      group,
-      generation,
-      ownSequence: me.person.account.sequence,
-      peerSequence: inviter.account.sequence,
-      epoch,
-      chainAccepted: 0,
-      // Its first keys may have encrypted something already: it is read, and a successor is written in.
-      state: row.seq <= this.#joinedBeforeUpTo ? ('dead' as const) : ('live' as const),
-    };
-    const value = { ...base, lineage: [...base.lineage, facts] };
-    const { lastResort } = keys;
-    return {
-      changes: [
-        ...adopted.changes,
-        {
-          put: 'group',
-          value: { group, user, state: joined.state, pending: undefined, received: [], ownKeysMs: nowMs },
-        },
-        { put: 'conversation', value },
-        ...(lastResort ? [] : [{ drop: 'keyPackage', value: keys } as const]),
-      ],
-      after: () => {
-        wipe(...joined.wipe);
-        if (!lastResort) wipe(keys.secrets);
-        adopted.after();
-        account.dispatch({ kind: 'lineage', user, lineage: value.lineage });
-        this.retryParked(group);
-        // A last-resort package serves many: its keys are renewed before anything is written.
-        if (lastResort) void account.serial.run(user, () => queueCommit(account, user)).catch(() => undefined);
-      },
-    };
-  }
-
-  #keyPackageFor(references: readonly Uint8Array[]): KeyPackageRecord | undefined {
-    for (const reference of references) {
-      const record = this.#account.ledger.keyPackages.get(toBase64url(reference));
-      if (record !== undefined) return record;
-    }
-    return undefined;
-  }
-
-  async #readBounce(row: Deliver): Promise<Outcome> {
-    const { id, code } = decodeMessage(control.Bounce, row.payload);
-    const account = this.#account;
-    const sent = account.ledger.outboxBySubmit(idOf<ClientId>(id));
-    // A commit is nobody's message: whatever is said of it, its answer counts.
-    if (sent === undefined || sent.kind === 'commit') return nothing;
-    return this.#serially(sent.user, row, async () => {
-      const now = account.ledger.outboxBySubmit(idOf<ClientId>(id));
-      if (now?.sealed === undefined) return nothing;
-      // Stored and sent back, and its acceptance never came: the core still waits for an answer.
-      const { user, order, acceptedMs, sealed } = now;
-      const conversation = account.ledger.conversation(user);
-      const lineage = acceptedMs > 0 ? conversation.lineage : withAccepted(conversation.lineage, sealed);
-      await giveUp(account, now, codeOf(code), [
-        ...(acceptedMs > 0 ? [] : [{ put: 'conversation', value: { ...conversation, lineage } } as const]),
-        ...this.#cursorAt(row),
-      ]);
-      if (acceptedMs > 0) return nothing;
-      account.answer(order, { kind: 'failed', code: codeOf(code) });
-      account.dispatch({ kind: 'settled', user, order, lineage });
-      return nothing;
-    });
-  }
-
-  async #readMissing(row: Deliver, code: Code): Promise<Outcome> {
-    const { count } = decodeMessage(control.Missing, row.payload);
-    return { changes: [], after: () => this.#gap(row.group, count, code) };
-  }
-
-  #serially<T>(user: string, row: Deliver, work: () => Promise<T>): Promise<T> {
-    // Already in the queue of this conversation where the row named its group.
-    const held = row.kind !== 'invitation' && this.#account.ledger.userOfGroup(row.group) === user;
-    return held ? work() : this.#account.serial.run(user, work);
-  }
-
-  /** Only forward: a parked row that is read now is older than the cursor. */
-  #cursorAt(row: Deliver): LedgerChange[] {
-    return row.seq > this.#account.ledger.cursor ? [{ put: 'cursor', value: row.seq }] : [];
-  }
-
-  #unreadable(row: Deliver): Outcome {
-    return { changes: [], after: () => this.#gap(row.group, 1, 'UNDECRYPTABLE') };
-  }
-
-  #gap(group: GroupId | undefined, missing: number, code: Code): void {
-    const user = group === undefined ? undefined : this.#account.ledger.userOfGroup(group);
-    this.#account.emit({ kind: 'gap', conversation: user === undefined ? '' : `@${user}`, missing, code });
   }
 }
 
@@ -645,8 +393,4 @@ function isPlain({ author, content }: DecryptedContent, ids: ReadonlySet<string>
   const { body } = content;
   const plain = body.kind === 'text' || (body.kind === 'receipt' && body.read.length === 0);
   return author.listed && plain && !ids.has(content.id);
-}
-
-function openerFrom(pkcs8: Uint8Array): SealedOpener {
-  return openerOf(importRsaPrivate('sealing', pkcs8.slice()));
 }
