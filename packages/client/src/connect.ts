@@ -19,9 +19,9 @@ import type {
 } from './api.ts';
 import { findAccount } from './profile.ts';
 import { Contacts } from './shell/contacts.ts';
-import type { ForwardedEvents } from './shell/engine.ts';
 import { Engine } from './shell/engine.ts';
 import { EventHub } from './shell/event-hub.ts';
+import type { ForwardedEvents } from './shell/link-events.ts';
 import { Messages } from './shell/messages.ts';
 import { createNewKeys, resetIdentity } from './shell/new-identity.ts';
 import { renewOldKeys } from './shell/online.ts';

@@ -5,9 +5,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Entropy } from '@securechat/crypto';
 import type { MlsEngine } from '@securechat/e2ee';
-import type { Accepted, Code, control, Presence } from '@securechat/wire';
+import type { Accepted, AccountId, ClientId, Code, control, Presence } from '@securechat/wire';
 import { codes, idOf } from '@securechat/wire';
-import type { AccountId, ClientId, Deliver, SecureChatError } from '@securechat/wire';
 import type { ClientEvent, ConnectionState } from '../api.ts';
 import type { Effect, EffectKind } from '../core/effect.ts';
 import type { Item } from '../core/item.ts';
@@ -30,6 +29,8 @@ import {
 } from './deliver.ts';
 import { replenish } from './key-packages.ts';
 import type { Ledger } from './ledger.ts';
+import { HeldEvents } from './link-events.ts';
+import type { ForwardedEvents } from './link-events.ts';
 import type { Link, LinkEvents } from './link-port.ts';
 import { afterAttach, attachOver, becomeReachable, watchPresence } from './online.ts';
 import type { Answer, OpenAccount } from './open-account.ts';
@@ -51,8 +52,6 @@ const READY_MS = 5_000;
 const CHORE_MS = 1_000;
 /** How long the caller of a reset waits for the connection that tells what became of it. */
 const RESET_MS = 20_000;
-/** What a server may say before the attach is stored here: more than its window, and it is not heard. */
-const HELD_MAX = 1_000;
 /** setTimeout counts in 32 bits. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
 
@@ -361,7 +360,7 @@ export class Engine implements OpenAccount {
     this.#attempt += 1;
     const attempt = this.#attempt;
     const current = (): boolean => attempt === this.#attempt && !this.#ended;
-    const events = new RowBuffer(this.#linkEvents(current), () => this.#opening?.close());
+    const events = new HeldEvents(this.#linkEvents(current), () => this.#opening?.close());
     const handOver = this.#handOver;
     this.#handOver = undefined;
     try {
@@ -530,65 +529,6 @@ export class Engine implements OpenAccount {
     if (this.presences.get(user) === presence) return;
     this.presences.set(user, presence);
     this.emit({ kind: 'presence', user, online: presence === 'unknown' ? null : presence === 'online' });
-  }
-}
-
-/** Events of a link whose listener changes: the one that registers or logs in, then the engine. */
-export class ForwardedEvents implements LinkEvents {
-  target: LinkEvents | undefined;
-  onDeliver(row: Deliver): void {
-    this.target?.onDeliver(row);
-  }
-  onAccepted(accepted: Accepted): void {
-    this.target?.onAccepted(accepted);
-  }
-  onRefused(id: string, error: SecureChatError): void {
-    this.target?.onRefused(id, error);
-  }
-  onEvent(event: control.Event): void {
-    this.target?.onEvent(event);
-  }
-  onClosed(code: Code, cause?: unknown): void {
-    this.target?.onClosed(code, cause);
-  }
-}
-
-/** Rows and answers that come before the attach is stored wait for it. */
-class RowBuffer implements LinkEvents {
-  readonly #target: LinkEvents;
-  readonly #onFlood: () => void;
-  #held: (() => void)[] | undefined = [];
-
-  constructor(target: LinkEvents, onFlood: () => void) {
-    this.#target = target;
-    this.#onFlood = onFlood;
-  }
-  release(): void {
-    const held = this.#held ?? [];
-    this.#held = undefined;
-    for (const tell of held) tell();
-  }
-  #pass(tell: () => void): void {
-    if (this.#held === undefined) tell();
-    else if (this.#held.length < HELD_MAX) this.#held.push(tell);
-    else this.#onFlood();
-  }
-  onDeliver(row: Deliver): void {
-    this.#pass(() => this.#target.onDeliver(row));
-  }
-  onAccepted(accepted: Accepted): void {
-    this.#pass(() => this.#target.onAccepted(accepted));
-  }
-  onRefused(id: string, error: SecureChatError): void {
-    this.#pass(() => this.#target.onRefused(id, error));
-  }
-  onEvent(event: control.Event): void {
-    this.#pass(() => this.#target.onEvent(event));
-  }
-  onClosed(code: Code, cause?: unknown): void {
-    const tell = (): void => this.#target.onClosed(code, cause);
-    if (this.#held === undefined) tell();
-    else this.#held.push(tell);
   }
 }
 

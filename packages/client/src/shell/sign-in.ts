@@ -16,7 +16,7 @@ import { recoveryEntropyOf } from '../recovery-words.ts';
 import { hasStore } from '../stores/sqlite/store.ts';
 import type { DeviceKeys } from './device-keys.ts';
 import { certifyDevice, createDeviceKeys } from './device-keys.ts';
-import { ForwardedEvents } from './engine.ts';
+import { ForwardedEvents } from './link-events.ts';
 import type { Link } from './link-port.ts';
 import { replaceDevice } from './new-device.ts';
 import type { OpenProfile } from './open-profile.ts';

@@ -14,7 +14,7 @@ import { accountFolder, removeAccountFolder } from '../profile.ts';
 import { RECOVERY_ENTROPY_BYTES, recoveryWordsOf } from '../recovery-words.ts';
 import type { DeviceKeys } from './device-keys.ts';
 import { certifyAccount, certifyDevice, createDeviceKeys, recoverySigning } from './device-keys.ts';
-import { ForwardedEvents } from './engine.ts';
+import { ForwardedEvents } from './link-events.ts';
 import { freshId } from './fresh-id.ts';
 import type { OpenProfile } from './open-profile.ts';
 import { claimFolder, closeProfile, createProfile, discardProfile, finishRegistering } from './open-profile.ts';
