@@ -150,6 +150,8 @@ async function readBounce(account: OpenAccount, row: Deliver): Promise<Outcome> 
 
 function missing(row: Deliver, code: Code): Outcome {
   const { count } = decodeMessage(control.Missing, row.payload);
+  // Nothing but notices expired, and those come again.
+  if (row.kind === 'expired' && count === 0) return nothing;
   return { ...nothing, gap: { group: row.group, missing: count, code } };
 }
 

@@ -611,6 +611,29 @@ export function holdsContract(name: string, open: OpenDriver): void {
     assert.deepEqual(await all(at.store, bert), []);
   });
 
+  test(`${name}: a bounce outlives its days: it comes again under a new number, and is not counted as gone`, async () => {
+    const { place, anna, bert } = await pair();
+    await using at = place;
+    const pass = async (days: number) => {
+      at.clock.wallMs += days * DAY_MS;
+      at.clock.upMs += days * DAY_MS;
+      return (await at.store.maintain(at.clock.wallMs, 1000)).rows;
+    };
+    accepted(await at.store.submit(message(anna, group)));
+    await pass(defaultLimits.mailboxDays + 1);
+    const [bounce] = await all(at.store, anna);
+    assert.equal(bounce?.kind, 'bounce');
+    const announced = await pass(defaultLimits.mailboxDays + 1);
+    const rows = await all(at.store, anna);
+    assert.deepEqual(kinds(rows), ['expired', 'bounce']);
+    assert.deepEqual({ ...control.Missing.decode(rows[0]!.payload) }, { from: bounce.seq, to: bounce.seq, count: 0 });
+    assert.deepEqual([rows[1]!.seq, rows[1]!.payload], [bounce.seq + 1, bounce.payload]);
+    assert.deepEqual(announced, [{ device: anna.device, ...rows[1] }]);
+    await at.store.ack(anna.device, anna.generation, bounce.seq + 1);
+    assert.deepEqual(await all(at.store, anna), []);
+    await at.store.ack(bert.device, bert.generation, 100);
+  });
+
   test(`${name}: a clock that jumps expires nothing, and neither does time switched off`, async () => {
     const { place, anna, bert } = await pair();
     await using at = place;

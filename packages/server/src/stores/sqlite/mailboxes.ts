@@ -196,8 +196,9 @@ export class Mailboxes {
 
   /**
    * Replaces rows of days before `dayFirst` (at most `rowsMax` at once) by one `expired` row under the last of their
-   * numbers, which says how many are gone. Their senders get a bounce where the row was the only one of its body.
-   * The bounces; undefined when nothing expired.
+   * numbers, which says how many are gone. Their senders get a bounce where the row was the only one of its body. Bounces
+   * themselves come again behind it: without one the device would believe for ever that its message arrived.
+   * The bounces appended; undefined when nothing expired.
    */
   expire(
     device: Device,
@@ -219,12 +220,17 @@ export class Mailboxes {
 
     let from = Number(first['seq']);
     let count = 0;
+    const kept: { readonly group: GroupId; readonly payload: Uint8Array }[] = [];
     for (const row of run) {
+      if (row['kind'] === rowKinds.bounce) {
+        kept.push({ group: String(row['mls_group']) as GroupId, payload: this.#payloadOf(row) });
+        continue;
+      }
       if (row['kind'] !== rowKinds.expired) {
         count += 1;
         continue;
       }
-      const before = control.Missing.decode(this.#payload.get(Number(row['body']))?.['payload'] as Uint8Array);
+      const before = control.Missing.decode(this.#payloadOf(row));
       from = Math.min(from, before.from);
       count += before.count;
     }
@@ -249,6 +255,11 @@ export class Mailboxes {
 
     const told = new Set<string>();
     const bounces: AppendedRow[] = [];
+    for (const { group, payload } of kept) {
+      const again = { kind: 'bounce', group, payload, storedAtMs: now.storedAtMs } as const;
+      const [seq] = this.append({ ...again, sender: 0, client: '', day: now.day }, [device]);
+      if (seq !== undefined) bounces.push({ device: device.id, seq, ...again });
+    }
     for (const row of run) {
       if (row['kind'] !== rowKinds.message && row['kind'] !== rowKinds.invitation) continue;
       const key = `${row['sender']} ${row['client']}`;
@@ -257,6 +268,10 @@ export class Mailboxes {
       bounces.push(...this.#bounce(row, { from: device.account, cause: 'EXPIRED', ...now }));
     }
     return bounces;
+  }
+
+  #payloadOf(row: Record<string, unknown>): Uint8Array {
+    return this.#payload.get(Number(row['body']))?.['payload'] as Uint8Array;
   }
 }
 
