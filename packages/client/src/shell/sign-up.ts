@@ -167,11 +167,16 @@ async function register(input: SignUpInput, prepared: Prepared): Promise<SignedU
     link.link.close();
     if (profile === undefined) throw error;
     const lost = finishing && (!(error instanceof SecureChatError) || lostCodes.has(error.code));
-    const made = lost ? await wasMade(at, username, password) : 'no';
-    if (made === 'no') await discardProfile(profile);
-    // Nobody saw the words, but the keys must not be lost.
-    if (made === 'unknown') await closeProfile(profile);
-    if (made !== 'yes') throw error;
+    if (!lost) {
+      await discardProfile(profile);
+      throw error;
+    }
+    options.onProgress?.('connecting', undefined);
+    if (!(await wasMade(at, username, password))) {
+      // The server may still be at work: the keys must not be lost. Another registration may take their place.
+      await closeProfile(profile);
+      throw error;
+    }
     finishRegistering(profile.folder);
     const recoveryWords = recoveryWordsOf(recoveryEntropy);
     return { profile, opened: undefined, fingerprint: keys.identity.public.fingerprint, recoveryWords };
@@ -189,24 +194,26 @@ async function logIn({ link }: Pick<OpenedLink, 'link'>, username: string, passw
   }
 }
 
-/** Pauses before each look whether an account came to be. */
-const LOOKS_MS = [0, 1000, 2000, 4000, 8000];
+/** Pauses before each look whether an account came to be. Each may count as a wrong password. */
+const LOOKS_MS = [500, 2000, 5000];
 
-/** The last answer of a registration was lost. A refusal would have meant that there is no account; this looks. */
-async function wasMade(at: ServerAt, username: string, password: string): Promise<'yes' | 'no' | 'unknown'> {
+/**
+ * The last answer of a registration was lost; a refusal would have meant that there is no account. A server that knows
+ * none may be storing it in this moment, so that only a login that succeeds says anything.
+ */
+async function wasMade(at: ServerAt, username: string, password: string): Promise<boolean> {
   for (const pauseMs of LOOKS_MS) {
     await delay(pauseMs);
     try {
       const { link } = await openPinned(at, new ForwardedEvents());
-      const error = await logIn({ link }, username, password);
+      const failed = await logIn({ link }, username, password);
       link.close();
-      if (error === undefined) return 'yes';
-      if (error instanceof SecureChatError && error.code === 'AUTH_FAILED') return 'no';
+      if (failed === undefined) return true;
     } catch {
       // Not there yet.
     }
   }
-  return 'unknown';
+  return false;
 }
 
 const lostCodes: ReadonlySet<string> = new Set(['CONNECTION_LOST', 'TIMEOUT', 'SHUTTING_DOWN', 'UNREACHABLE']);
