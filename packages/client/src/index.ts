@@ -14,7 +14,15 @@ export type {
   SendOptions,
   SendResult,
 } from './api.ts';
-export * from './vocabulary.ts';
+export {
+  codes,
+  formatServerAddress,
+  isCode,
+  normaliseUsername,
+  parseServerAddress,
+  SecureChatError,
+} from './vocabulary.ts';
+export type { Code, Fingerprint, ServerAddress } from './vocabulary.ts';
 export { connect } from './connect.ts';
 export { examineProfile } from './doctor.ts';
 export type { Finding } from './doctor.ts';
