@@ -1,4 +1,5 @@
 /** Collection `keyPackage`, by reference: the private half of what was published; one-time ones go when they were used. */
+import { toBase64url } from '@securechat/wire';
 import { readFlags, recordCodec, writeFlags } from './record.ts';
 
 export interface KeyPackageRecord {
@@ -24,3 +25,7 @@ export const keyPackageRecord = recordCodec<KeyPackageRecord>(
     return { reference, keyPackage, secrets, lastResort, published, madeMs: reader.u64() };
   },
 );
+
+export function keyPackageKey(reference: Uint8Array): string {
+  return toBase64url(reference);
+}

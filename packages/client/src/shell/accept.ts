@@ -12,7 +12,7 @@ import { control, decodeMessage, limits, SecureChatError } from '@securechat/wir
 import { noteChainNumber } from '../core/order.ts';
 import type { ParkedRecord } from '../core/record-parked.ts';
 import { overdue } from '../core/record-parked.ts';
-import type { LedgerChange } from './ledger.ts';
+import type { LedgerChange } from './ledger-change.ts';
 import type { OpenAccount } from './open-account.ts';
 import { contentOutcome, readRow } from './read-row.ts';
 import type { Gap } from './row-outcome.ts';

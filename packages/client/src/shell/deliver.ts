@@ -17,7 +17,7 @@ import type { ConversationRecord } from '../core/record-conversation.ts';
 import type { OutboxRecord, SealedRecord } from '../core/record-outbox.ts';
 import { itemOf } from '../core/record-outbox.ts';
 import { clientId, freshId } from './fresh-id.ts';
-import type { LedgerChange } from './ledger.ts';
+import type { LedgerChange } from './ledger-change.ts';
 import type { OpenAccount } from './open-account.ts';
 import { failureOf, linkOf } from './open-account.ts';
 import { isHalted } from './people.ts';

@@ -1,8 +1,9 @@
 /** Key packages: enough of them at the server that others can write first. Private halves are stored before they go out. */
 import { createKeyPackages } from '@securechat/e2ee';
-import { limits, toBase64url } from '@securechat/wire';
+import { limits } from '@securechat/wire';
 import type { KeyPackageRecord } from '../core/record-key-package.ts';
-import type { LedgerChange } from './ledger.ts';
+import { keyPackageKey } from '../core/record-key-package.ts';
+import type { LedgerChange } from './ledger-change.ts';
 import type { OpenAccount } from './open-account.ts';
 import { linkOf } from './open-account.ts';
 import { requestPatiently } from './patient.ts';
@@ -98,7 +99,7 @@ async function publish(
     await account.ledger.commit(
       sent
         // One may have been used and dropped in the meantime.
-        .filter(({ reference }) => account.ledger.keyPackages.has(toBase64url(reference)))
+        .filter(({ reference }) => account.ledger.keyPackages.has(keyPackageKey(reference)))
         .map((value): LedgerChange => ({ put: 'keyPackage', value: { ...value, published: true } })),
     );
   }
@@ -106,6 +107,6 @@ async function publish(
 
 /** Packages for which no invitation can come any more. */
 async function prune(account: OpenAccount, nowMs: number): Promise<void> {
-  const over = [...account.ledger.keyPackages.values()].filter(({ madeMs }) => nowMs - madeMs > KEPT_MS);
-  if (over.length > 0) await account.ledger.commit(over.map((value): LedgerChange => ({ drop: 'keyPackage', value })));
+  const over = [...account.ledger.keyPackages].filter(([, { madeMs }]) => nowMs - madeMs > KEPT_MS);
+  await account.ledger.commit(over.map(([key]): LedgerChange => ({ drop: 'keyPackage', key })));
 }

@@ -1,6 +1,7 @@
 import { wipe } from '@securechat/crypto';
 import type { AccountRecord } from '../core/record-account.ts';
-import type { Ledger, LedgerChange } from './ledger.ts';
+import type { Ledger } from './ledger.ts';
+import type { LedgerChange } from './ledger-change.ts';
 
 /** New keys of this device: nothing that was made with the old ones can be used or read again. */
 export async function replaceDevice(ledger: Ledger, account: AccountRecord): Promise<void> {
@@ -8,9 +9,9 @@ export async function replaceDevice(ledger: Ledger, account: AccountRecord): Pro
     { put: 'account', value: account },
     // A new device has a mailbox of its own, numbered from 1.
     { put: 'cursor', value: 0 },
-    { drop: 'successor' },
+    { drop: 'successor', key: undefined },
   ];
-  for (const value of ledger.keyPackages.values()) changes.push({ drop: 'keyPackage', value });
+  for (const key of ledger.keyPackages.keys()) changes.push({ drop: 'keyPackage', key });
   for (const seq of ledger.parked.keys()) changes.push({ drop: 'parked', key: seq });
   for (const conversation of ledger.conversations.values()) {
     for (const { group } of conversation.lineage) changes.push({ drop: 'group', key: group });

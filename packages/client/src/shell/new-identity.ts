@@ -104,7 +104,7 @@ async function reset(account: OpenAccount, { identity, keys }: NewKeys): Promise
   } catch (error) {
     if (error instanceof SecureChatError && unknownOutcome.has(error.code)) return error;
     // Refused: there is nothing to change over to.
-    await ledger.commit([{ drop: 'successor' }]);
+    await ledger.commit([{ drop: 'successor', key: undefined }]);
     throw error;
   }
 }

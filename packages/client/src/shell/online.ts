@@ -2,7 +2,7 @@
 import { importRsaPrivate, openerOf, openSealed } from '@securechat/crypto';
 import type { AccountId, control } from '@securechat/wire';
 import { idBytes, idOf, SecureChatError } from '@securechat/wire';
-import type { LedgerChange } from './ledger.ts';
+import type { LedgerChange } from './ledger-change.ts';
 import { countFresh, replenish } from './key-packages.ts';
 import type { Link } from './link-port.ts';
 import type { OpenAccount } from './open-account.ts';
@@ -45,7 +45,7 @@ export async function attachOver(account: OpenAccount, link: Link): Promise<Atta
     history: ledger.history,
   });
   // Attached with the old keys: the reset that the successor was made for never happened.
-  if (ledger.successor !== undefined) await ledger.commit([{ drop: 'successor' }]);
+  if (ledger.successor !== undefined) await ledger.commit([{ drop: 'successor', key: undefined }]);
   // Numbers that no honest server reaches would use up ours for good.
   if (Math.max(answer.submitNumberHighest, answer.mailboxNext) > NUMBER_MAX) throw new SecureChatError('MALFORMED');
   const rolledBack = answer.submitNumberHighest > ledger.counters.submitNumber;

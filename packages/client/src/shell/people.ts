@@ -7,7 +7,8 @@ import type { AccountId, control } from '@securechat/wire';
 import { idBytes, idOf, normaliseUsername, SecureChatError } from '@securechat/wire';
 import type { ContactRecord } from '../core/record-contact.ts';
 import { judge } from '../core/trust.ts';
-import type { Ledger, LedgerChange } from './ledger.ts';
+import type { Ledger } from './ledger.ts';
+import type { LedgerChange } from './ledger-change.ts';
 import type { OpenAccount } from './open-account.ts';
 import { linkOf } from './open-account.ts';
 

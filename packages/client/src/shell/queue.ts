@@ -6,7 +6,7 @@ import type { ItemKind } from '../core/item.ts';
 import { itemOf } from '../core/record-outbox.ts';
 import type { OutboxRecord } from '../core/record-outbox.ts';
 import { freshId } from './fresh-id.ts';
-import type { LedgerChange } from './ledger.ts';
+import type { LedgerChange } from './ledger-change.ts';
 import type { OpenAccount } from './open-account.ts';
 
 export interface QueueInput {

@@ -5,7 +5,7 @@ import type { ConversationRecord } from '../core/record-conversation.ts';
 import { RECEIPTS_OWED_MAX, UNREAD_IDS_MAX } from '../core/record-conversation.ts';
 import type { MessageRecord } from '../core/record-message.ts';
 import { messageView } from '../core/record-message.ts';
-import type { LedgerChange } from './ledger.ts';
+import type { LedgerChange } from './ledger-change.ts';
 import type { OpenAccount } from './open-account.ts';
 import { stateChange } from './settle.ts';
 

@@ -4,9 +4,10 @@ import type { SealedOpener } from '@securechat/crypto';
 import { joinDirect, openInvitation } from '@securechat/e2ee';
 import type { OpenedInvitation } from '@securechat/e2ee';
 import type { Deliver } from '@securechat/wire';
-import { SecureChatError, toBase64url } from '@securechat/wire';
+import { SecureChatError } from '@securechat/wire';
 import { groupOf } from '../core/lineage.ts';
 import type { KeyPackageRecord } from '../core/record-key-package.ts';
+import { keyPackageKey } from '../core/record-key-package.ts';
 import type { OpenAccount } from './open-account.ts';
 import { queueCommit } from './queue.ts';
 import type { Outcome } from './row-outcome.ts';
@@ -90,7 +91,7 @@ async function join(account: OpenAccount, row: Deliver, user: string, opened: Op
         value: { group, user, state: joined.state, pending: undefined, received: [], ownKeysMs: nowMs },
       },
       { put: 'conversation', value },
-      ...(lastResort ? [] : [{ drop: 'keyPackage', value: keys } as const]),
+      ...(lastResort ? [] : [{ drop: 'keyPackage', key: keyPackageKey(keys.reference) } as const]),
     ],
     after: () => {
       wipe(...joined.wipe);
@@ -106,7 +107,7 @@ async function join(account: OpenAccount, row: Deliver, user: string, opened: Op
 
 function keyPackageFor(account: OpenAccount, references: readonly Uint8Array[]): KeyPackageRecord | undefined {
   for (const reference of references) {
-    const record = account.ledger.keyPackages.get(toBase64url(reference));
+    const record = account.ledger.keyPackages.get(keyPackageKey(reference));
     if (record !== undefined) return record;
   }
   return undefined;

@@ -1,6 +1,6 @@
 /** What a row of the mailbox comes to, once it was read. */
 import type { Code, Deliver, GroupId } from '@securechat/wire';
-import type { LedgerChange } from './ledger.ts';
+import type { LedgerChange } from './ledger-change.ts';
 import type { OpenAccount } from './open-account.ts';
 
 export interface Outcome {

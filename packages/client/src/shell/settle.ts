@@ -9,7 +9,7 @@ import { advances } from '../core/record-message.ts';
 import type { ConversationRecord } from '../core/record-conversation.ts';
 import { emptyConversation } from '../core/record-conversation.ts';
 import type { OutboxRecord, SealedRecord } from '../core/record-outbox.ts';
-import type { LedgerChange } from './ledger.ts';
+import type { LedgerChange } from './ledger-change.ts';
 import type { OpenAccount } from './open-account.ts';
 
 const none = new Uint8Array(0);

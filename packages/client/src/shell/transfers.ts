@@ -10,7 +10,7 @@ import { isPassing } from '../core/answers.ts';
 import type { TransferRecord } from '../core/record-transfer.ts';
 import { Download, removeTemporary } from './download.ts';
 import { freshId } from './fresh-id.ts';
-import type { LedgerChange } from './ledger.ts';
+import type { LedgerChange } from './ledger-change.ts';
 import type { Link } from './link-port.ts';
 import type { OpenAccount } from './open-account.ts';
 import { failureOf } from './open-account.ts';
