@@ -73,3 +73,12 @@ export type Event =
   | { readonly kind: 'refused'; readonly id: ClientId; readonly code: Code; readonly detail: FailureDetail }
   /** The acceptance is on disk. */
   | { readonly kind: 'settled'; readonly user: string; readonly order: number; readonly lineage: Lineage };
+
+/** What lies in the mailbox is read before anything is written. */
+export function mayWrite(state: State): boolean {
+  return state.connection.kind === 'online' && !state.reading;
+}
+
+export function withLane(state: State, lane: Lane): State {
+  return { ...state, lanes: new Map(state.lanes).set(lane.user, lane) };
+}
