@@ -73,5 +73,6 @@ export {
   verifyServerSealing,
 } from './server-certificate.ts';
 export type { KeyPair } from './x25519.ts';
-export { X25519_BYTES, x25519 } from './x25519.ts';
+export { x25519 } from './x25519.ts';
+export { X25519_BYTES } from './x25519-node.ts';
 export { x509NotAfterMs } from './x509.ts';

@@ -1,6 +1,7 @@
 /**
  * The door to libsodium (`sodium-native`, an optional dependency): ChaCha20-Poly1305 at a third of the cost of
- * node:crypto for short records, Ed25519 at two fifths. Absent, broken or different from node:crypto, it is not used.
+ * node:crypto for short records, Ed25519 at two fifths, X25519 at half. Absent, broken or different from node:crypto, it
+ * is not used.
  */
 import { createRequire } from 'node:module';
 import type { Aead } from './aead.ts';
@@ -30,6 +31,9 @@ interface SodiumNative {
   crypto_sign_seed_keypair(publicKey: Uint8Array, secretKey: Uint8Array, seed: Uint8Array): void;
   crypto_sign_detached(signature: Uint8Array, message: Uint8Array, secretKey: Uint8Array): void;
   crypto_sign_verify_detached(signature: Uint8Array, message: Uint8Array, publicKey: Uint8Array): boolean;
+  crypto_scalarmult_base(publicKey: Uint8Array, privateKey: Uint8Array): void;
+  /** Throws where the secret would be all zeros. */
+  crypto_scalarmult(secret: Uint8Array, privateKey: Uint8Array, publicKey: Uint8Array): void;
 }
 
 /** libsodium's ChaCha20-Poly1305, or undefined where it cannot be loaded or fails its self-test. */
@@ -48,7 +52,8 @@ export function loadSodiumEd25519(): Ed25519 | undefined {
   });
 }
 
-function loaded<T>(take: (native: SodiumNative) => T | undefined): T | undefined {
+/** What `take` makes of libsodium; undefined where it is absent or fails. */
+export function loaded<T>(take: (native: SodiumNative) => T | undefined): T | undefined {
   try {
     return take(createRequire(import.meta.url)('sodium-native') as SodiumNative);
   } catch {

@@ -1,9 +1,6 @@
-/** X25519 (RFC 7748) on raw 32-byte keys. */
-import { createPrivateKey, createPublicKey, diffieHellman } from 'node:crypto';
 import type { Entropy } from './entropy.ts';
-import { plain } from './plain.ts';
-
-export const X25519_BYTES = 32;
+import { loadSodiumX25519 } from './sodium-x25519.ts';
+import { nodeX25519, X25519_BYTES } from './x25519-node.ts';
 
 export interface KeyPair {
   /** 32 bytes; the caller wipes it. */
@@ -19,51 +16,22 @@ export interface Exchanged {
   readonly secret: Uint8Array;
 }
 
+const best = loadSodiumX25519() ?? nodeX25519;
+
+/** X25519 (RFC 7748) on raw 32-byte keys: libsodium's where it is at hand and agrees with node:crypto. */
 export const x25519 = {
+  ...best,
+
   generate(entropy: Entropy): KeyPair {
     const privateKey = entropy(X25519_BYTES);
-    return { privateKey, publicKey: x25519.publicOf(privateKey) };
+    return { privateKey, publicKey: best.publicOf(privateKey) };
   },
 
-  publicOf(privateKey: Uint8Array): Uint8Array<ArrayBuffer> {
-    return publicHalf(privateObject(privateKey));
-  },
-
-  /**
-   * The answer to a share: the public half of a fresh key that serves this once, and what both share. Cheaper than
-   * `generate` and `shared`, which take the private key apart twice. Undefined where `shared` is.
-   */
+  /** The answer to a share: the public half of a fresh key that serves this once, and what both share. */
   exchange(entropy: Entropy, theirs: Uint8Array): Exchanged | undefined {
-    const privateKey = entropy(X25519_BYTES);
-    const own = privateObject(privateKey);
+    const { privateKey, publicKey } = x25519.generate(entropy);
+    const secret = best.shared(privateKey, theirs);
     privateKey.fill(0);
-    const secret = sharedWith(own, theirs);
-    return secret && { publicKey: publicHalf(own), secret };
-  },
-
-  /** 32 bytes; undefined for a key of a wrong size and where the result would be all zeros (RFC 7748 §6.1). */
-  shared(privateKey: Uint8Array, publicKey: Uint8Array): Uint8Array<ArrayBuffer> | undefined {
-    return privateKey.length === X25519_BYTES ? sharedWith(privateObject(privateKey), publicKey) : undefined;
+    return secret && { publicKey, secret };
   },
 };
-
-type PrivateObject = ReturnType<typeof createPrivateKey>;
-
-function sharedWith(own: PrivateObject, publicKey: Uint8Array): Uint8Array<ArrayBuffer> | undefined {
-  if (publicKey.length !== X25519_BYTES) return undefined;
-  try {
-    const theirs = createPublicKey({ key: Buffer.from(publicKey), format: 'raw-public', asymmetricKeyType: 'x25519' });
-    const secret = plain(diffieHellman({ privateKey: own, publicKey: theirs }));
-    return secret.some((byte) => byte !== 0) ? secret : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function publicHalf(own: PrivateObject): Uint8Array<ArrayBuffer> {
-  return plain(createPublicKey(own).export({ format: 'raw-public' }));
-}
-
-function privateObject(privateKey: Uint8Array): PrivateObject {
-  return createPrivateKey({ key: Buffer.from(privateKey), format: 'raw-private', asymmetricKeyType: 'x25519' });
-}

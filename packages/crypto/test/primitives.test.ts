@@ -26,6 +26,8 @@ import {
 } from '@securechat/crypto';
 import { nodeChacha20poly1305 } from '../src/aead.ts';
 import { nodeEd25519 } from '../src/ed25519-node.ts';
+import { exchangesAlike, loadSodiumX25519 } from '../src/sodium-x25519.ts';
+import { nodeX25519 } from '../src/x25519-node.ts';
 import { agrees, loadSodium, loadSodiumEd25519, signsAlike } from '../src/sodium.ts';
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
@@ -158,6 +160,18 @@ test('libsodium signs and judges as node:crypto, and the self-test turns away wh
   assert.equal(signsAlike({ ...nodeEd25519, verify: () => false }), false);
   assert.equal(signsAlike({ ...nodeEd25519, sign: () => new Uint8Array(64) }), false);
   assert.equal(signsAlike({ ...nodeEd25519, publicOf: (seed) => Uint8Array.from(seed) }), false);
+});
+
+test('libsodium exchanges as node:crypto, and the self-test turns away what does not', () => {
+  assert.equal(exchangesAlike(nodeX25519), true);
+  const sodium = loadSodiumX25519();
+  if (sodium !== undefined) assert.equal(exchangesAlike(sodium), true);
+  const { publicOf, shared } = nodeX25519;
+  assert.equal(exchangesAlike({ publicOf: (key) => publicOf(key).with(0, 0), shared }), false);
+  assert.equal(exchangesAlike({ publicOf, shared: () => undefined }), false);
+  // Who takes points of small order shares zeros with everybody.
+  const trusting = (own: Uint8Array, theirs: Uint8Array) => shared(own, theirs) ?? new Uint8Array(32);
+  assert.equal(exchangesAlike({ publicOf, shared: trusting }), false);
 });
 
 test('a seed whose bytes are changed in place signs under its own public key, a wiped one under that of zeros', () => {

@@ -133,7 +133,7 @@ async function start({ config, surroundings, log, undo, takeDown }: Starting): P
   const invite = await prepareRecords(store, config, address.text, clock.wallMs);
 
   const onDisabled = (account: AccountId): void => {
-    for (const link of links.ofAccount(account)) link.end('ACCOUNT_DISABLED');
+    for (const link of links.claimedBy((claimant) => claimant.account === account)) link.end('ACCOUNT_DISABLED');
   };
   const admin = await openAdminSocket(
     join(config.data, dataFiles.adminSocket),

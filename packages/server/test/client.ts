@@ -341,7 +341,12 @@ export class TestClient {
     options: { readonly storedUpTo?: number; readonly claimResumed?: boolean } = {},
   ): Promise<control.Attached> {
     await this.proveDevice(person, options.claimResumed ?? this.resumed);
-    return this.ask('attachConfirm', { storedUpTo: options.storedUpTo ?? 0, submitNumberHighest: 0 }, 'attachConfirm');
+    return this.confirm(options.storedUpTo);
+  }
+
+  /** The second half. */
+  confirm(storedUpTo = 0): Promise<control.Attached> {
+    return this.ask('attachConfirm', { storedUpTo, submitNumberHighest: 0 }, 'attachConfirm');
   }
 
   /** The first half of an attach: afterwards the keys are mixed, on both sides. */

@@ -4,9 +4,9 @@
  * that is sealed to its RSA key there is no trace here, as in a resumed session.
  */
 import type { Caller, LinkHandle, LinkState, ServerParts } from '@securechat/server/parts';
-import { Delivery, runEffects, serveRequest, Submits, takeResumption } from '@securechat/server/parts';
+import { Delivery, readRecord, runEffects, serveRequest, Submits, takeResumption } from '@securechat/server/parts';
 import type { Code, Frame } from '@securechat/wire';
-import { ByteWriter, codes, control, decodeAck, decodeMessage } from '@securechat/wire';
+import { ByteWriter, codes, control, decodeAck, decodeMessage, idBytes, SecureChatError } from '@securechat/wire';
 import type { Liar } from './liar.ts';
 import type { Peer, Wire } from './network.ts';
 import type { Person } from './people.ts';
@@ -52,13 +52,24 @@ export class Door implements LinkHandle, Peer {
     const { promise, resolve } = Promise.withResolvers<boolean>();
     takeResumption(server, handle).then(
       (taken) => {
-        this.#resumed = taken && { account: taken.account, device: taken.device };
+        this.#resumed = taken;
         witness.resumed(person.name, handle, taken !== undefined);
         resolve(taken !== undefined);
       },
       () => this.finish(),
     );
     return promise;
+  }
+
+  /** Passwords are no part of this: whoever asks has the right one. AUTH_FAILED without an account. */
+  async logIn(): Promise<control.LoginDone> {
+    const { server, person } = this.#parts;
+    const { account } = person.record;
+    const record = (await readRecord(server.store, 'account', account))?.value;
+    if (record === undefined) throw new SecureChatError('AUTH_FAILED');
+    this.#state = { kind: 'logged-in', account };
+    const { accountJws, listJws, devices } = record;
+    return { account: idBytes(account), accountJws, listJws, deviceJws: devices.map(({ jws }) => jws) };
   }
 
   // ---- LinkHandle

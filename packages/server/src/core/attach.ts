@@ -16,16 +16,12 @@ export function attachCandidate(record: AccountRecord | undefined, device: Devic
   return ended === undefined ? { kind: 'unknown' } : { kind: 'ended', signing: ended.signing };
 }
 
-/** True while the device that the resumption was issued to may still use it. */
-export function resumptionHolds(
+/** The signing key of the device that the resumption was issued to, while it may still use it; undefined afterwards. */
+export function resumedSigningKey(
   resumption: ResumptionRecord,
   account: AccountRecord | undefined,
   nowMs: number,
-): boolean {
-  return (
-    nowMs < resumption.expiresMs &&
-    account !== undefined &&
-    !account.disabled &&
-    account.devices.some(({ device }) => device === resumption.device)
-  );
+): string | undefined {
+  if (nowMs >= resumption.expiresMs || account === undefined || account.disabled) return undefined;
+  return account.devices.find(({ device }) => device === resumption.device)?.signing;
 }

@@ -4,12 +4,13 @@ import type { Resumption } from '@securechat/session';
 import { attachTranscript, bindAttach, issueResumption, sealAttachSecret } from '@securechat/session';
 import type { AccountId, DeviceId } from '@securechat/wire';
 import { fromBase64url, idOf, SecureChatError, toBase64url } from '@securechat/wire';
+import type { AttachCandidate } from '../core/attach.ts';
 import { attachCandidate } from '../core/attach.ts';
 import { accept, refuse } from '../core/decision.ts';
 import { encodeRecord } from '../core/records.ts';
 import type { Call, Reply } from '../shell/execute.ts';
 import { operation } from '../shell/execute.ts';
-import type { ResumedDevice } from '../shell/take-resumption.ts';
+import type { Claimant } from '../shell/links.ts';
 import type { ServerParts } from '../shell/parts.ts';
 import { readRecord } from '../shell/records.ts';
 import { wrapSecret } from '../shell/wrapped-secret.ts';
@@ -28,31 +29,35 @@ export const attach = operation({
     const device = idOf<DeviceId>(request.device);
     const { state } = caller;
     if (state.kind === 'logged-in' && state.account !== account) throw new SecureChatError('NOT_AUTHENTICATED');
-    const record = (await readRecord(server.store, 'account', account))?.value;
-    const candidate = attachCandidate(record, device);
+    const { resumed } = caller;
+    // What the resumption showed a moment ago is enough for this half; the other half looks again.
+    const shown = request.resumed && resumed?.account === account && resumed.device === device ? resumed : undefined;
+    const record = shown === undefined ? (await readRecord(server.store, 'account', account))?.value : undefined;
+    const candidate: AttachCandidate =
+      shown === undefined ? attachCandidate(record, device) : { kind: 'device', signing: shown.signing, sealing: '' };
     const claim = { server: server.keys.fingerprint, account, device, transcript: caller.transcript };
     const proven =
       candidate.kind !== 'unknown' &&
       ed25519.verify(fromBase64url(candidate.signing), attachTranscript(claim), request.signature);
-    return { claim, record, candidate, proven };
+    return { claim, candidate, proven, shown, disabled: record?.disabled === true };
   },
-  decide({ request, caller }, { claim, record, candidate, proven }) {
-    if (!proven || record === undefined) return refuse('NOT_AUTHENTICATED');
+  decide({ request }, { candidate, proven, shown, disabled }) {
+    if (!proven) return refuse('NOT_AUTHENTICATED');
     if (candidate.kind !== 'device') return refuse('DEVICE_REVOKED');
-    if (record.disabled) return refuse('ACCOUNT_DISABLED');
-    const { resumed } = caller;
-    const fits = resumed?.account === claim.account && resumed.device === claim.device;
-    if (request.resumed && !fits) return refuse('NOT_AUTHENTICATED');
+    if (disabled) return refuse('ACCOUNT_DISABLED');
+    if (request.resumed && shown === undefined) return refuse('NOT_AUTHENTICATED');
     return accept({ sealing: candidate.sealing });
   },
-  apply({ request, server }, { sealing }, { claim }): Reply {
+  apply({ request, server, caller }, { sealing }, { claim }): Reply {
+    const { account, device } = claim;
+    server.links.begin(caller.link, { account, device });
     const fresh = request.resumed
       ? { sealed: nothing, secret: nothing }
       : sealAttachSecret(claim, importRsaPublic('sealing', fromBase64url(sealing)), server.entropy);
     return {
       kind: 'answer',
       body: { $case: 'attach', value: { sealed: fresh.sealed } },
-      next: { kind: 'attaching', account: claim.account, device: claim.device },
+      next: { kind: 'attaching', account, device },
       bindAfter(session, nowMs) {
         bindAttach(session, { signature: request.signature, ...fresh }, nowMs);
         wipe(fresh.secret);
@@ -70,22 +75,26 @@ export const attachConfirm = operation({
     if (state.kind !== 'attaching') throw new SecureChatError('NOT_AUTHENTICATED');
     if (request.storedUpTo > STORED_UP_TO_MAX) throw new SecureChatError('MALFORMED');
     const { store, links } = server;
-    const attaching = store.attach(state.device, request.storedUpTo, nowMs, request.history);
-    // In one commit with the attach. Should the attach be refused, nobody learns its secret, and it does not hold.
+    links.confirm(caller.link);
+    // One trip and one commit. Should the attach be refused, nobody learns the secret, and it does not hold.
     const resumption = newResumption(server, state, nowMs);
-    const storing = stored(store, resumption.write);
-    storing.catch(() => undefined); // awaited below, where a failure finds the device among the links
-    const attached = await attaching;
-    if (attached === undefined) throw new SecureChatError('DEVICE_REVOKED');
-    const attachment = { account: state.account, device: state.device, generation: attached.generation };
-    if (!links.attach(caller.link, attachment)) throw new SecureChatError('SESSION_REPLACED');
-    // Read after the device is among the links: whoever ends it now finds it there.
-    const [record, vault, stock, resumable] = await Promise.all([
+    const attaching = store.attach(state.device, request.storedUpTo, nowMs, request.history);
+    const rest = Promise.all([
+      stored(store, resumption.write),
       readRecord(store, 'account', state.account),
       store.get('vault', [state.account]),
       store.keyPackageStock(state.device),
-      storing,
     ]);
+    rest.catch(() => undefined); // awaited below, where a failure finds the device among the links
+    const attached = await attaching;
+    if (attached === undefined) throw new SecureChatError('DEVICE_REVOKED');
+    const { account, device } = state;
+    const attachment = { account, device, generation: attached.generation };
+    if (!links.attach(caller.link, attachment)) {
+      await store.detach(device, attached.generation);
+      throw new SecureChatError('SESSION_REPLACED');
+    }
+    const [resumable, record, vault, stock] = await rest;
     return {
       attachment,
       attached,
@@ -147,7 +156,7 @@ async function stored(store: Store, write: RecordWrite): Promise<boolean> {
 
 function newResumption(
   { entropy, config, keys }: ServerParts,
-  { account, device }: ResumedDevice,
+  { account, device }: Claimant,
   nowMs: number,
 ): { readonly fresh: Resumption; readonly write: RecordWrite & { readonly expiresMs: number } } {
   const fresh = issueResumption(entropy);

@@ -3,13 +3,14 @@
  * lost race, what errors of the store mean for people, and telemetry, for every operation alike.
  */
 import type { Session } from '@securechat/session';
-import type { AccountId, Code, control, DeviceId } from '@securechat/wire';
+import type { AccountId, Code, control } from '@securechat/wire';
 import { encodeFailure, idBytes, SecureChatError } from '@securechat/wire';
 import type { Decision, Effect } from '../core/decision.ts';
 import { StoreError } from '../stores/port.ts';
 import type { LinkHandle } from './links.ts';
 import type { LinkState, When } from './link-state.ts';
 import type { ServerParts } from './parts.ts';
+import type { ResumedDevice } from './take-resumption.ts';
 
 export type RequestBody = NonNullable<control.Request['body']>;
 export type RequestKind = RequestBody['$case'];
@@ -25,7 +26,7 @@ export interface Caller {
   /** `session.transcript` as it is now. */
   readonly transcript: Uint8Array;
   /** Set when the session stands on a resumption of this device. */
-  readonly resumed: { readonly account: AccountId; readonly device: DeviceId } | undefined;
+  readonly resumed: ResumedDevice | undefined;
 }
 
 export interface Call<K extends RequestKind> {
@@ -155,12 +156,10 @@ export async function runEffects(effects: readonly Effect[], own: LinkHandle, se
   for (const effect of effects)
     switch (effect.kind) {
       case 'end-devices':
-        for (const device of effect.devices) {
-          const link = server.links.ofDevice(device);
+        for (const link of server.links.claimedBy(({ device }) => effect.devices.includes(device)))
           // The one who asked knows already why it ends.
           if (link === own) link.finish();
-          else link?.end(effect.code);
-        }
+          else link.end(effect.code);
         break;
       case 'keys-changed':
         await tellKeysChanged(effect.account, server, effect.contacts);

@@ -76,7 +76,7 @@ export class Handshake {
     return { kind: 'established', reply: result.reply, session: result.session, resumed: undefined };
   }
 
-  #resume(flight: Uint8Array, { account, device, secret }: TakenResumption): HandshakeStep {
+  #resume(flight: Uint8Array, { secret, ...resumed }: TakenResumption): HandshakeStep {
     const { entropy, clock } = this.#server;
     const result = acceptResume({
       hello: this.#hello,
@@ -88,7 +88,7 @@ export class Handshake {
     });
     wipe(secret);
     if (result.kind === 'refused') return again();
-    return { kind: 'established', reply: result.reply, session: result.session, resumed: { account, device } };
+    return { kind: 'established', reply: result.reply, session: result.session, resumed };
   }
 }
 

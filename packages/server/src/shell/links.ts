@@ -14,9 +14,13 @@ export interface LinkHandle {
   tick(nowMs: number): void;
 }
 
-export interface Attachment {
+/** Who proved on a connection to hold the keys of a device. */
+export interface Claimant {
   readonly account: AccountId;
   readonly device: DeviceId;
+}
+
+export interface Attachment extends Claimant {
   readonly generation: number;
 }
 
@@ -25,6 +29,8 @@ export class Links {
   readonly #byDevice = new Map<DeviceId, LinkHandle>();
   readonly #byAccount = new Map<AccountId, Set<LinkHandle>>();
   readonly #attachments = new Map<LinkHandle, Attachment>();
+  /** Connections half way into an attach, between its request and its confirmation. */
+  readonly #halfway = new Map<LinkHandle, Claimant>();
 
   get all(): ReadonlySet<LinkHandle> {
     return this.#all;
@@ -38,13 +44,30 @@ export class Links {
     this.#all.add(link);
   }
 
+  /** It has ended; what it was half way into comes to nothing. */
   remove(link: LinkHandle): void {
     this.#all.delete(link);
+    this.#halfway.delete(link);
   }
 
-  /** Ends an older connection of the device. False: a newer one is here already, this one has lost. */
+  /** The first half of an attach. */
+  begin(link: LinkHandle, claimant: Claimant): void {
+    if (this.#all.has(link)) this.#halfway.set(link, claimant);
+  }
+
+  /**
+   * The second half came. Whoever else is half way with the same device is closed: what a killed process left on its way
+   * must not end its successor, and a client that lives comes again.
+   */
+  confirm(link: LinkHandle): void {
+    const device = this.#halfway.get(link)?.device;
+    for (const [other, claimant] of this.#halfway) if (other !== link && claimant.device === device) other.finish();
+  }
+
+  /** Ends an older connection of the device. False: this one has ended meanwhile, or a newer one is here already. */
   attach(link: LinkHandle, attachment: Attachment): boolean {
     const { account, device, generation } = attachment;
+    if (!this.#halfway.delete(link)) return false;
     const before = this.#byDevice.get(device);
     if (before !== undefined) {
       if ((this.#attachments.get(before)?.generation ?? 0) > generation) return false;
@@ -77,6 +100,11 @@ export class Links {
 
   ofAccount(account: AccountId): readonly LinkHandle[] {
     return [...(this.#byAccount.get(account) ?? [])];
+  }
+
+  /** Attached and half way: whom to close when the device or the account ends. */
+  claimedBy(is: (claimant: Claimant) => boolean): readonly LinkHandle[] {
+    return [...this.#attachments, ...this.#halfway].flatMap(([link, claimant]) => (is(claimant) ? [link] : []));
   }
 
   isAttached(account: AccountId): boolean {

@@ -1,6 +1,6 @@
 /** What a device resumes with is used once, whoever asks for it at the same time. */
 import type { AccountId, DeviceId } from '@securechat/wire';
-import { resumptionHolds } from '../core/attach.ts';
+import { resumedSigningKey } from '../core/attach.ts';
 import type { ServerParts } from './parts.ts';
 import { readRecord } from './records.ts';
 import { unwrapSecret } from './wrapped-secret.ts';
@@ -8,6 +8,8 @@ import { unwrapSecret } from './wrapped-secret.ts';
 export interface ResumedDevice {
   readonly account: AccountId;
   readonly device: DeviceId;
+  /** Ed25519 public key of the device, base64url. */
+  readonly signing: string;
 }
 
 export interface TakenResumption extends ResumedDevice {
@@ -33,8 +35,9 @@ export async function takeResumption(
   ]);
   if (found === undefined || !taken.ok) return undefined;
   const account = (await readRecord(store, 'account', found.value.account))?.value;
-  if (!resumptionHolds(found.value, account, clock.wallMs())) return undefined;
+  const signing = resumedSigningKey(found.value, account, clock.wallMs());
+  if (signing === undefined) return undefined;
   const { account: id, device } = found.value;
   const secret = unwrapSecret(keys.resumptionKey, found.value.secret, { handle: key, account: id, device });
-  return secret && { account: id, device, secret };
+  return secret && { account: id, device, signing, secret };
 }

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { systemEntropy } from '@securechat/crypto';
 import type { AccountId, control, DeviceId, Fingerprint } from '@securechat/wire';
 import { defaultLimits, idBytes, idOf, limits, SecureChatError } from '@securechat/wire';
-import { attachCandidate, resumptionHolds } from '../../src/core/attach.ts';
+import { attachCandidate, resumedSigningKey } from '../../src/core/attach.ts';
 import { foundingFacts, slotOf } from '../../src/core/founding.ts';
 import type { AccountRecord } from '../../src/core/records.ts';
 
@@ -45,11 +45,11 @@ test('a resumption holds for resumptionMs, for a device that is still listed, on
     expiresMs: issuedMs + defaultLimits.resumptionMs,
   };
   const lastMs = issuedMs + defaultLimits.resumptionMs - 1;
-  assert.equal(resumptionHolds(resumption, record, lastMs), true);
-  assert.equal(resumptionHolds(resumption, record, lastMs + 1), false);
-  assert.equal(resumptionHolds(resumption, undefined, issuedMs), false);
-  assert.equal(resumptionHolds(resumption, { ...record, disabled: true }, issuedMs), false);
-  assert.equal(resumptionHolds({ ...resumption, device: lost }, record, issuedMs), false);
+  assert.equal(resumedSigningKey(resumption, record, lastMs), 'phone.signing');
+  assert.equal(resumedSigningKey(resumption, record, lastMs + 1), undefined);
+  assert.equal(resumedSigningKey(resumption, undefined, issuedMs), undefined);
+  assert.equal(resumedSigningKey(resumption, { ...record, disabled: true }, issuedMs), undefined);
+  assert.equal(resumedSigningKey({ ...resumption, device: lost }, record, issuedMs), undefined);
 });
 
 const newAccount = (): AccountId => idOf<AccountId>(systemEntropy(16));

@@ -3,14 +3,14 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { codeOf } from '@securechat/wire';
+import { codeOf, idBytes, presences } from '@securechat/wire';
 import { adminDisable, adminEnable } from '@securechat/server';
 import type { TestClient } from '../client.ts';
 import { Outbox } from '../client.ts';
 import type { Person } from '../people.ts';
 import { newDevice, onNewDevice, rsa } from '../people.ts';
 import type { Stand } from '../stand.ts';
-import { coded, makeStand } from '../stand.ts';
+import { coded, makeStand, until } from '../stand.ts';
 import { unwrapSecret, wrapSecret } from '../../src/shell/wrapped-secret.ts';
 
 let stand: Stand;
@@ -83,6 +83,38 @@ test('a second connection of the device ends the first with SESSION_REPLACED; ro
   assert.equal((await second.delivered.next())?.seq, 3);
   second.ack(3);
   for (const client of [sender, second, third]) client.close();
+});
+
+test('what a killed process still had on its way does not end its successor', async () => {
+  const killed = await stand.connect();
+  await killed.proveDevice(bob);
+  const successor = await stand.attach(bob, 'ws');
+  // Its last frame arrives only now.
+  await assert.rejects(killed.confirm(), coded('CONNECTION_LOST'));
+  assert.equal(
+    (await successor.ask('getPresence', { account: idBytes(bob.account) }, 'presence')).presence,
+    presences.online,
+  );
+  assert.equal(successor.events.length, 0);
+  successor.close();
+});
+
+test('a connection that ends while its attach is stored leaves nobody online', async () => {
+  const watcher = await stand.attach(anna);
+  const seesOffline = async (): Promise<boolean> => {
+    const { presence } = await watcher.ask('getPresence', { account: idBytes(bob.account) }, 'presence');
+    return presence === presences.offline;
+  };
+  assert.ok(await until(seesOffline));
+  const gone = await stand.connect();
+  await gone.proveDevice(bob);
+  gone.confirm().catch(() => undefined);
+  gone.close();
+  await gone.wire.closed;
+  // By the time of these answers the store has taken the attach as well.
+  for (let asked = 0; asked < 20; asked += 1) await seesOffline();
+  assert.ok(await until(seesOffline));
+  watcher.close();
 });
 
 test('between the halves of an attach nothing else is answered', async () => {
