@@ -21,6 +21,7 @@ export type { LinkState } from './shell/link-state.ts';
 export type { Clock, ServerParts } from './shell/parts.ts';
 export { Presences } from './shell/presences.ts';
 export { Rates } from './shell/rates.ts';
+export { readRecord } from './shell/records.ts';
 export { serveRequest } from './shell/serve.ts';
 export { Submits } from './shell/submits.ts';
 export { takeResumption } from './shell/take-resumption.ts';
