@@ -46,3 +46,4 @@ export type Effect =
   | { readonly kind: 'drop-commit'; readonly user: string; readonly group: GroupId };
 
 export type EffectKind = Effect['kind'];
+export type EffectOf<K extends EffectKind> = Extract<Effect, { readonly kind: K }>;

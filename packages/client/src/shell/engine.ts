@@ -8,7 +8,7 @@ import type { MlsEngine } from '@securechat/e2ee';
 import type { Accepted, AccountId, ClientId, Code, control, Presence } from '@securechat/wire';
 import { codes, idOf } from '@securechat/wire';
 import type { ClientEvent, ConnectionState } from '../api.ts';
-import type { Effect, EffectKind } from '../core/effect.ts';
+import type { EffectKind, EffectOf } from '../core/effect.ts';
 import type { Item } from '../core/item.ts';
 import { failureIn } from '../core/record-failure.ts';
 import { itemOf } from '../core/record-outbox.ts';
@@ -16,17 +16,8 @@ import type { Event, State } from '../core/state.ts';
 import { emptyState } from '../core/state.ts';
 import { nextWakeMs, unsentCount, update } from '../core/update.ts';
 import { Inbox } from './accept.ts';
-import {
-  buryGroup,
-  dropCommit,
-  dropItem,
-  encryptItems,
-  forgetGroup,
-  foundGroup,
-  prepareCommit,
-  renumberItems,
-  submitItem,
-} from './deliver.ts';
+import { encryptItems, renumberItems, submitItem } from './deliver.ts';
+import { foundGroup } from './found-group.ts';
 import { replenish } from './key-packages.ts';
 import type { Ledger } from './ledger.ts';
 import { HeldEvents } from './link-events.ts';
@@ -42,7 +33,9 @@ import { Serial } from './serial.ts';
 import type { OpenedLink } from './server-pin.ts';
 import type { Accepted as AcceptedItem } from './settle.ts';
 import { failItem, settleItems } from './settle.ts';
+import { prepareCommit } from './prepare-commit.ts';
 import { Transfers } from './transfers.ts';
+import { buryGroup, dropCommit, dropItem, forgetGroup } from './undo.ts';
 
 /** A full disk: how long before storing is tried again. */
 const STORE_RETRY_MS = 1_000;
@@ -235,13 +228,13 @@ export class Engine implements OpenAccount {
     for (const effect of effects) this.#perform(effect);
   }
 
-  #perform<K extends EffectKind>(effect: Extract<Effect, { kind: K }>): void {
-    const handler = this.#handlers[effect.kind] as (effect: Extract<Effect, { kind: K }>) => void;
+  #perform<K extends EffectKind>(effect: EffectOf<K>): void {
+    const handler = this.#handlers[effect.kind] as (effect: EffectOf<K>) => void;
     handler(effect);
   }
 
   /** One handler per kind: a new effect does not compile until it is handled. */
-  readonly #handlers: { readonly [K in EffectKind]: (effect: Extract<Effect, { kind: K }>) => void } = {
+  readonly #handlers: { readonly [K in EffectKind]: (effect: EffectOf<K>) => void } = {
     connect: () => void this.#connect(),
     disconnect: () => this.#closeLink(),
     reconnect: () => this.#link?.close(),

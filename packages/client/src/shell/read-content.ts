@@ -7,6 +7,7 @@ import type { MessageRecord } from '../core/record-message.ts';
 import { messageView } from '../core/record-message.ts';
 import type { LedgerChange } from './ledger-change.ts';
 import type { OpenAccount } from './open-account.ts';
+import { readFileStep } from './read-file-step.ts';
 import { stateChange } from './settle.ts';
 
 export interface ContentRead {
@@ -50,7 +51,7 @@ async function readBody(
     case 'file-received':
       // Its chain number came before, in a message that the server called refused: which of the two is right nobody knows.
       if (!fresh) return { changes: [], after: () => emitGap(account, user) };
-      return account.transfers.read(user, content.body);
+      return readFileStep(account, user, content.body);
     case 'receipt':
     case 'skipped':
       return undefined;

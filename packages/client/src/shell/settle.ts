@@ -2,7 +2,7 @@
 import { wipe } from '@securechat/crypto';
 import type { Code, MessageId, Presence } from '@securechat/wire';
 import type { MessageState } from '../api.ts';
-import type { Effect } from '../core/effect.ts';
+import type { EffectOf } from '../core/effect.ts';
 import type { Lineage } from '../core/lineage.ts';
 import { withAccepted } from '../core/lineage.ts';
 import { advances } from '../core/record-message.ts';
@@ -95,10 +95,7 @@ async function settlement(
 }
 
 /** Given up: the message is `failed` with the code, a file step ends its transfer. */
-export async function failItem(
-  account: OpenAccount,
-  { user, order, code }: Extract<Effect, { kind: 'fail' }>,
-): Promise<void> {
+export async function failItem(account: OpenAccount, { user, order, code }: EffectOf<'fail'>): Promise<void> {
   await account.serial.run(user, async () => {
     const row = account.ledger.outbox.get(order);
     if (row !== undefined) await giveUp(account, row, code);

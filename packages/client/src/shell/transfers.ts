@@ -1,27 +1,25 @@
 /** Files: offered, answered, sent, fetched. Each step is a content in the conversation and a state on disk. */
-import { open, stat } from 'node:fs/promises';
-import { basename, resolve } from 'node:path';
-import { hasher, sha256, wipe } from '@securechat/crypto';
+import { resolve } from 'node:path';
+import { wipe } from '@securechat/crypto';
 import type { Body, FileShape, TransferId } from '@securechat/e2ee';
-import { chunkCount, chunkPlace, createFileKey, safeFileName } from '@securechat/e2ee';
-import type { BlobId, Code } from '@securechat/wire';
-import { idBytes, limits, SecureChatError } from '@securechat/wire';
+import type { Code } from '@securechat/wire';
+import { SecureChatError } from '@securechat/wire';
 import { isPassing } from '../core/answers.ts';
 import type { TransferRecord } from '../core/record-transfer.ts';
+import { describeFile } from './describe-file.ts';
 import { Download, removeTemporary } from './download.ts';
 import { freshId } from './fresh-id.ts';
+import { Jobs } from './jobs.ts';
 import type { LedgerChange } from './ledger-change.ts';
 import type { Link } from './link-port.ts';
 import type { OpenAccount } from './open-account.ts';
 import { failureOf } from './open-account.ts';
 import { queueContent } from './queue.ts';
 import type { StateChange } from './settle.ts';
-import { readChunk, upload } from './upload.ts';
+import { upload } from './upload.ts';
 
 /** Files under way at once, in either direction; the rest waits. */
 const JOBS_MAX = 2;
-/** Offers of one person that wait for an answer; beyond it the oldest goes. */
-const OFFERS_MAX = 50;
 /** The server forgets blobs after 30 days. */
 const KEPT_MS = 30 * 24 * 60 * 60 * 1000;
 const PROGRESS_MS = 100;
@@ -32,12 +30,10 @@ const final: ReadonlySet<Code> = new Set<Code>(['INTERNAL', 'STORAGE_FULL']);
 
 export class Transfers {
   readonly #account: OpenAccount;
-  readonly #waiting: (() => Promise<void>)[] = [];
-  readonly #jobs = new Set<TransferId>();
+  readonly #jobs = new Jobs<TransferId>(JOBS_MAX);
   readonly #downloads = new Map<TransferId, Download>();
   /** Offers whose sender waits for the answer of `sendFile` and needs no event. */
   readonly #offering = new Set<TransferId>();
-  #running = 0;
 
   constructor(account: OpenAccount) {
     this.#account = account;
@@ -54,7 +50,7 @@ export class Transfers {
     onOrder: (order: number) => void,
   ): Promise<{ readonly id: TransferId; readonly order: number; done(): void }> {
     const account = this.#account;
-    const facts = await describe(resolve(path), bytesMax);
+    const facts = await describeFile(resolve(path), bytesMax);
     const id = freshId<TransferId>(account.entropy);
     const { name, bytes } = facts;
     const record: TransferRecord = {
@@ -99,25 +95,6 @@ export class Transfers {
     });
   }
 
-  /** A step of the other side. In the serial queue of the user; the caller commits. */
-  async read(user: string, body: Body): Promise<StateChange | undefined> {
-    switch (body.kind) {
-      case 'file-offer':
-        return this.#offered(user, body);
-      case 'file-answer':
-        return this.#answered(user, body);
-      case 'file-ready':
-        return this.#ready(user, body);
-      case 'file-received':
-        return this.#received(user, body);
-      case 'text':
-      case 'receipt':
-      case 'skipped':
-      case 'unreadable':
-        return undefined;
-    }
-  }
-
   /** A step of ours was refused or came back: the transfer is over. */
   stepFailed(id: TransferId, code: Code): StateChange | undefined {
     const record = this.#account.ledger.transfers.get(id);
@@ -142,136 +119,20 @@ export class Transfers {
     const old = this.#account.nowMs() - KEPT_MS;
     for (const record of ledger.transfers.values()) {
       if (record.sinceMs < old) await this.#end(record, 'EXPIRED');
-      else if (record.stage === 'sending' || record.stage === 'fetching') this.#start(record.id);
+      else if (record.stage === 'sending' || record.stage === 'fetching') this.start(record.id);
     }
   }
 
   /** The account closes: open files are closed; on disk everything stays as it is. */
   async stop(): Promise<void> {
-    this.#waiting.length = 0;
+    this.#jobs.clear();
     await Promise.all([...this.#downloads.values()].map((download) => download.pause()));
     this.#downloads.clear();
   }
 
-  #offered(user: string, body: Extract<Body, { kind: 'file-offer' }>): StateChange | undefined {
-    const { ledger } = this.#account;
-    if (ledger.transfers.has(body.transfer)) return undefined;
-    const { transfer: id, bytes } = body;
-    const name = safeFileName(body.name);
-    const record: TransferRecord = {
-      id,
-      direction: 'down',
-      stage: 'offered',
-      user,
-      name,
-      bytes,
-      sha256: body.sha256,
-      path: '',
-      chunks: [],
-      blob: undefined,
-      sinceMs: this.#account.nowMs(),
-    };
-    const open = [...ledger.transfers.values()].filter(
-      (one) => one.user === user && one.direction === 'down' && one.stage === 'offered',
-    );
-    open.sort((a, b) => a.sinceMs - b.sinceMs);
-    const over = open.slice(0, Math.max(0, open.length + 1 - OFFERS_MAX));
-    return {
-      changes: [
-        { put: 'transfer', value: record },
-        ...over.map((one): LedgerChange => ({ drop: 'transfer', key: one.id })),
-      ],
-      after: () => this.#account.emit({ kind: 'fileOffer', id, from: user, name, bytes }),
-    };
-  }
-
-  #answered(user: string, body: Extract<Body, { kind: 'file-answer' }>): StateChange | undefined {
-    const record = this.#find(user, body.transfer, 'up');
-    if (record?.stage !== 'offered') return undefined;
-    const { id, name } = record;
-    const { entropy } = this.#account;
-    const accepted = body.accept;
-    const blob = {
-      id: freshId<BlobId>(entropy),
-      key: createFileKey(entropy),
-      chunkBytes: limits.fileChunkBytesMax.value,
-      root: new Uint8Array(0),
-    };
-    return {
-      changes: accepted
-        ? [{ put: 'transfer', value: { ...record, stage: 'sending', blob } }]
-        : [{ drop: 'transfer', key: id }],
-      after: () => {
-        const declined = accepted ? {} : { code: 'FILE_DECLINED' as const };
-        this.#account.emit({ kind: 'fileAnswered', id, user, name, accepted, ...declined });
-        if (accepted) this.#start(id);
-      },
-    };
-  }
-
-  #ready(user: string, body: Extract<Body, { kind: 'file-ready' }>): StateChange | undefined {
-    const record = this.#find(user, body.transfer, 'down');
-    // Only what was accepted is fetched.
-    if (record?.stage !== 'accepted') return undefined;
-    const { blob: id, key, chunkBytes, root } = body;
-    return {
-      changes: [{ put: 'transfer', value: { ...record, stage: 'fetching', blob: { id, key, chunkBytes, root } } }],
-      after: () => this.#start(record.id),
-    };
-  }
-
-  #received(user: string, body: Extract<Body, { kind: 'file-received' }>): StateChange | undefined {
-    const record = this.#find(user, body.transfer, 'up');
-    if (record === undefined || (record.stage !== 'ready' && record.stage !== 'sending')) return undefined;
-    const { id, name, blob } = record;
-    return {
-      changes: [{ drop: 'transfer', key: id }],
-      after: () => {
-        this.#account.emit(
-          body.ok
-            ? { kind: 'fileDelivered', id, user, name }
-            : { kind: 'fileFailed', id, user, name, code: 'FILE_DAMAGED' },
-        );
-        // Nobody needs the ciphertext any more; if this is lost it expires.
-        if (blob !== undefined)
-          void this.#account
-            .link()
-            ?.request('blobRemove', { blob: idBytes(blob.id) })
-            .catch(() => undefined);
-      },
-    };
-  }
-
-  #find(user: string, id: TransferId, direction: TransferRecord['direction']): TransferRecord | undefined {
-    const record = this.#account.ledger.transfers.get(id);
-    return record?.user === user && record.direction === direction ? record : undefined;
-  }
-
-  #start(id: TransferId): void {
-    if (this.#jobs.has(id)) return;
-    this.#jobs.add(id);
-    this.#waiting.push(async () => {
-      try {
-        await this.#work(id);
-      } finally {
-        this.#jobs.delete(id);
-      }
-    });
-    this.#next();
-  }
-
-  #next(): void {
-    while (this.#running < JOBS_MAX) {
-      const job = this.#waiting.shift();
-      if (job === undefined) return;
-      this.#running += 1;
-      void job()
-        .catch(() => undefined)
-        .finally(() => {
-          this.#running -= 1;
-          this.#next();
-        });
-    }
+  /** Goes on with what the record says, if there is a connection. */
+  start(id: TransferId): void {
+    this.#jobs.start(id, () => this.#work(id));
   }
 
   async #work(id: TransferId): Promise<void> {
@@ -289,7 +150,7 @@ export class Transfers {
       const { code } = failureOf(cause);
       // The next connection goes on with it.
       if (stopped()) return;
-      if (isPassing(code) && !final.has(code)) return void setTimeout(() => this.#start(id), RETRY_MS).unref();
+      if (isPassing(code) && !final.has(code)) return void setTimeout(() => this.start(id), RETRY_MS).unref();
       if (record.direction === 'down') await this.#giveUp(record, code);
       else await this.#end(record, code);
     }
@@ -357,40 +218,6 @@ export class Transfers {
       shownMs = nowMs;
       this.#account.emit({ kind: 'fileProgress', id, bytes, of, direction });
     };
-  }
-}
-
-/** Name, size and hashes of a file to be offered. */
-async function describe(
-  path: string,
-  bytesMax: number,
-): Promise<Pick<TransferRecord, 'name' | 'bytes' | 'sha256' | 'path' | 'chunks'>> {
-  const facts = await stat(path).catch((cause: unknown) => {
-    const missing = cause instanceof Error && 'code' in cause && (cause.code === 'ENOENT' || cause.code === 'ENOTDIR');
-    throw new SecureChatError(missing ? 'FILE_NOT_FOUND' : 'FILE_UNREADABLE', {}, { cause });
-  });
-  if (!facts.isFile()) throw new SecureChatError('FILE_UNREADABLE', { text: 'This is not a regular file.' });
-  if (facts.size > bytesMax) throw new SecureChatError('FILE_TOO_LARGE');
-  const shape = { chunkBytes: limits.fileChunkBytesMax.value, totalBytes: facts.size };
-  try {
-    const file = await open(path, 'r');
-    try {
-      const whole = hasher('sha256');
-      const chunks: Uint8Array[] = [];
-      for (let index = 0; index < chunkCount(shape); index += 1) {
-        const place = chunkPlace(shape, index);
-        const chunk = await readChunk(file, place.fileOffset, place.fileBytes);
-        if (chunk === undefined) throw new SecureChatError('FILE_UNREADABLE', { text: 'The file changes.' });
-        whole.update(chunk);
-        chunks.push(sha256(chunk));
-      }
-      return { name: safeFileName(basename(path)), bytes: facts.size, sha256: whole.digest(), path, chunks };
-    } finally {
-      await file.close();
-    }
-  } catch (cause) {
-    if (cause instanceof SecureChatError) throw cause;
-    throw new SecureChatError('FILE_UNREADABLE', {}, { cause });
   }
 }
 
