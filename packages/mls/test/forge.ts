@@ -44,12 +44,11 @@ export function forge(client: Client, input: ForgeInput = {}): Uint8Array {
   const content = { groupId: context.groupId, epoch, sender, authenticatedData: EMPTY, body };
   const encoded = encodeGroupContext(context);
   const key = input.signatureKey ?? client.identity.signatureKey;
-  const { encodedContent, signature } = signContent(suite, { format: 'public', content, context: encoded }, key);
+  const signature = signContent(suite, { format: 'public', content, context: encoded }, key);
   const confirmationTag = body.kind === 'commit' ? (input.tag ?? client.entropy(suite.hashBytes)) : undefined;
   const message: AuthenticatedContent = {
     format: 'public',
     content,
-    encodedContent,
     auth: { signature, confirmationTag },
   };
   const membershipKey = input.membershipKey ?? secrets.membership;

@@ -7,9 +7,9 @@ import { EMPTY } from '../src/codec/bytes.ts';
 import { decode } from '../src/codec/reader.ts';
 import { Writer, encode } from '../src/codec/writer.ts';
 import { signWithLabel } from '../src/crypto/labels.ts';
-import { toBeSigned } from '../src/framing/authenticated-content.ts';
+import { signContent } from '../src/framing/authenticated-content.ts';
 import type { Body, Sender } from '../src/framing/content.ts';
-import { contentTypeNumbers, encodeContent, readContent, writeBody } from '../src/framing/content.ts';
+import { contentTypeNumbers, readContent, writeBody, writeContent } from '../src/framing/content.ts';
 import { decodeMessage, encodeMessage } from '../src/framing/message.ts';
 import { membershipTag } from '../src/framing/public-message.ts';
 import { sealSenderData, writeHead } from '../src/framing/sender-data.ts';
@@ -121,11 +121,17 @@ function sealedAround(bytes: Uint8Array): { readonly reader: GroupState; readonl
   const { reader, choice, rest: body } = split(bytes);
   const { state, identity, leaf } = alice;
   const contentType = contentTypes[Math.floor(choice / 16) % 3] ?? 'application';
-  const writer = new Writer().vector(groupId).u64(epoch).u8(1).u32(leaf).vector(EMPTY);
-  const content = writer.u8(contentTypeNumbers[contentType]).raw(body).done();
-  const parts = [Uint8Array.of(0, 1, 0, 2), content, encodeGroupContext(state.context)];
+  const writer = new Writer()
+    .raw(Uint8Array.of(0, 1, 0, 2))
+    .vector(groupId)
+    .u64(epoch)
+    .u8(1)
+    .u32(leaf)
+    .vector(EMPTY);
+  const type = contentTypeNumbers[contentType];
+  const content = writer.u8(type).raw(body).raw(encodeGroupContext(state.context)).done();
   const label = 'FramedContentTBS';
-  const signature = signWithLabel(suite, { privateKey: identity.signatureKey, label, content: parts });
+  const signature = signWithLabel(suite, { privateKey: identity.signatureKey, label, content });
   const plaintext = new Writer().raw(body).vector(signature);
   if (contentType === 'commit') plaintext.vector(entropy(suite.hashBytes));
   const kind = contentType === 'application' ? 'application' : 'handshake';
@@ -154,24 +160,29 @@ function published(bytes: Uint8Array): Uint8Array {
   }
   const stranger = content.sender.kind === 'new-member-proposal' || content.sender.kind === 'new-member-commit';
   const { signatureKey: privateKey } = (stranger ? erin : alice).identity;
-  const signed = toBeSigned({ format: 'public', content, encodedContent: bytes, context });
-  const label = 'FramedContentTBS';
-  const signature = signWithLabel(suite, { privateKey, label, content: signed });
+  // What is read has one encoding: the signature is made over that, and checked over it.
+  assert.deepEqual(
+    encode((writer) => writeContent(writer, content)),
+    bytes,
+  );
+  const part = { format: 'public', content, context } as const;
+  const signature = signContent(suite, part, privateKey);
   const confirmationTag = content.body.kind === 'commit' ? entropy(suite.hashBytes) : undefined;
   const auth = { signature, confirmationTag };
-  const message = { format: 'public', content, encodedContent: bytes, auth } as const;
+  const message = { format: 'public', content, auth } as const;
   const tag = membershipTag(suite, { message, context, membershipKey: state.secrets.membership });
   return encodeMessage({ kind: 'public-message', publicMessage: { message, membershipTag: tag } });
 }
 
 function contentBytes(body: Body, sender: Sender): Uint8Array {
-  return encodeContent({ groupId, epoch, sender, authenticatedData: EMPTY, body });
+  return encode((writer) => writeContent(writer, { groupId, epoch, sender, authenticatedData: EMPTY, body }));
 }
 
 function contentOf(message: Uint8Array): Uint8Array {
   const decoded = decodeMessage(message);
   assert.ok(decoded.kind === 'public-message');
-  return decoded.publicMessage.message.encodedContent;
+  const { content } = decoded.publicMessage.message;
+  return encode((writer) => writeContent(writer, content));
 }
 
 const info = exportGroupInfo(alice.state, { identity: alice.identity, externalJoin: 'offered' });

@@ -794,11 +794,10 @@ function paddedWithOnes(client: Client): Uint8Array {
   const body = { kind: 'application', data: utf8('hello') } as const;
   const content = { groupId: context.groupId, epoch: context.epoch, sender, authenticatedData: EMPTY, body };
   const part = { format: 'private', content, context: encodeGroupContext(context) } as const;
-  const { encodedContent, signature } = signContent(cipher, part, client.identity.signatureKey);
+  const signature = signContent(cipher, part, client.identity.signatureKey);
   const message: AuthenticatedContent = {
     format: 'private',
     content,
-    encodedContent,
     auth: { signature, confirmationTag: undefined },
   };
   const key = takeNext(secretTree, { leaf: client.leaf, kind: 'application' });

@@ -107,20 +107,18 @@ interface Transcript {
 
 test('commits enter the transcript hashes (transcript-hashes)', (t) => {
   eachOfOurs<Transcript>(t, 'transcript-hashes', 2, (vector, suite) => {
-    const { encodedContent, auth, format } = decode(hex(vector.authenticated_content), (reader: Reader) => {
+    const { content, auth, format } = decode(hex(vector.authenticated_content), (reader: Reader) => {
       const wireFormat = reader.u16();
-      const start = reader.position;
-      const content = readContent(reader);
-      const encoded = reader.since(start);
+      const read = readContent(reader);
       return {
         format: wireFormat === 1 ? ('public' as const) : ('private' as const),
-        encodedContent: encoded,
-        auth: readAuthentication(reader, content.body.kind),
+        content: read,
+        auth: readAuthentication(reader, read.body.kind),
       };
     });
     const confirmed = confirmedTranscriptHash(suite, {
       interimBefore: hex(vector.interim_transcript_hash_before),
-      commit: transcriptInput({ format, encodedContent }, auth.signature),
+      commit: transcriptInput({ format, content }, auth.signature),
     });
     assert.equal(toHex(confirmed), vector.confirmed_transcript_hash_after);
     const tag = auth.confirmationTag ?? utf8('');

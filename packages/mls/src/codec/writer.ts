@@ -12,8 +12,14 @@ export class Writer {
   #bytes: Uint8Array;
   #length = 0;
 
-  constructor(capacity = 256) {
-    this.#bytes = new Uint8Array(capacity);
+  /** `room`: to start with, memory of the caller's or so many bytes. */
+  constructor(room: Uint8Array | number = 256) {
+    this.#bytes = typeof room === 'number' ? new Uint8Array(room) : room;
+  }
+
+  /** Bytes written so far. */
+  get size(): number {
+    return this.#length;
   }
 
   u8(value: number): this {
@@ -46,6 +52,12 @@ export class Writer {
   raw(bytes: Uint8Array): this {
     const at = this.#grow(bytes.length);
     this.#bytes.set(bytes, at);
+    return this;
+  }
+
+  zeros(count: number): this {
+    const at = this.#grow(count);
+    this.#bytes.fill(0, at, at + count);
     return this;
   }
 

@@ -1,6 +1,8 @@
 /** Labelled cryptography of MLS: signatures (§5.1.2), encryption (§5.1.3), references (§5.2), derivation (§8). */
 import { EMPTY, utf8 } from '../codec/bytes.ts';
-import { Writer, vectorBytes } from '../codec/writer.ts';
+import { passing } from '../codec/passing.ts';
+import type { Writer } from '../codec/writer.ts';
+import { Writer as BytesWriter, vectorBytes } from '../codec/writer.ts';
 import { MlsError } from '../errors.ts';
 import { expand } from './hkdf.ts';
 import type { Sealed } from './hpke.ts';
@@ -8,18 +10,21 @@ import { hpkeOpen, hpkeSeal } from './hpke.ts';
 import type { Entropy, KeyPair } from './provider.ts';
 import type { Suite } from './suite.ts';
 
-/** `label<V> ‖ content<V>` with "MLS 1.0 " before the label: SignContent, EncryptContext. */
-function labelled(label: string, content: Content): Uint8Array {
-  const start = labelVectorOf(label);
-  if (content instanceof Uint8Array) return new Writer(content.length + 64).raw(start).vector(content).view();
-  const length = content.reduce((sum, part) => sum + part.length, 0);
-  const writer = new Writer(length + 64).raw(start).vectorHeader(length);
-  for (const part of content) writer.raw(part);
-  return writer.view();
+/** With `label<V> ‖ content<V>`, "MLS 1.0 " before the label: SignContent, EncryptContext. */
+function labelled<T>(label: string, content: Content, use: (bytes: Uint8Array) => T): T {
+  const write = (writer: Writer): void => {
+    writer.raw(labelVectorOf(label));
+    if (content instanceof Uint8Array) writer.vector(content);
+    else writer.vectorOf(content.write);
+  };
+  return passing((content instanceof Uint8Array ? content.length : content.bytes) + LABEL_BYTES, write, use);
 }
 
-/** In one piece, or in several to be read one after the other. */
-type Content = Uint8Array | readonly Uint8Array[];
+/** Room for a label and two lengths. */
+const LABEL_BYTES = 64;
+
+/** As it is, or to be written: some so many bytes. */
+type Content = Uint8Array | { readonly bytes: number; readonly write: (writer: Writer) => void };
 
 interface SignInput {
   /** Ed25519 seed, 32 bytes. */
@@ -29,7 +34,7 @@ interface SignInput {
 }
 
 export function signWithLabel(suite: Suite, { privateKey, label, content }: SignInput): Uint8Array {
-  return suite.provider.ed25519.sign(privateKey, labelled(label, content));
+  return labelled(label, content, (message) => suite.provider.ed25519.sign(privateKey, message));
 }
 
 interface VerifyInput {
@@ -40,7 +45,7 @@ interface VerifyInput {
 }
 
 export function verifyWithLabel(suite: Suite, { publicKey, label, content, signature }: VerifyInput): boolean {
-  return suite.provider.ed25519.verify(publicKey, labelled(label, content), signature);
+  return labelled(label, content, (message) => suite.provider.ed25519.verify(publicKey, message, signature));
 }
 
 interface EncryptInput {
@@ -56,7 +61,7 @@ export function encryptWithLabel(
   suite: Suite,
   { publicKey, label, context, plaintext, entropy }: EncryptInput,
 ): Sealed {
-  const sealed = hpkeSeal(suite, { publicKey, info: labelled(label, context), plaintext, entropy });
+  const sealed = labelled(label, context, (info) => hpkeSeal(suite, { publicKey, info, plaintext, entropy }));
   if (sealed === undefined) throw new MlsError('invalid-leaf', 'HPKE public key');
   return sealed;
 }
@@ -69,14 +74,18 @@ interface DecryptInput extends Sealed {
 
 /** `undecryptable` when anything is wrong. */
 export function decryptWithLabel(suite: Suite, { pair, label, context, output, ciphertext }: DecryptInput): Uint8Array {
-  const plaintext = hpkeOpen(suite, { pair, info: labelled(label, context), output, ciphertext });
+  const plaintext = labelled(label, context, (info) => hpkeOpen(suite, { pair, info, output, ciphertext }));
   if (plaintext === undefined) throw new MlsError('undecryptable', label);
   return plaintext;
 }
 
 /** RefHash. */
 export function refHash(suite: Suite, label: string, value: Uint8Array): Uint8Array {
-  return suite.provider.hash(suite.hash, new Writer(value.length + 64).vector(utf8(label)).vector(value).view());
+  return passing(
+    value.length + LABEL_BYTES,
+    (writer) => writer.vector(utf8(label)).vector(value),
+    (bytes) => suite.provider.hash(suite.hash, bytes),
+  );
 }
 
 interface ExpandInput {
@@ -89,9 +98,11 @@ interface ExpandInput {
 /** The most frequent operation of all: `length u16 | label<V> | context<V>`, and the number of the block. */
 export function expandWithLabel(suite: Suite, { secret, label, context, length }: ExpandInput): Uint8Array {
   const start = labelVectorOf(label);
-  const writer = new Writer(2 + start.length + vectorBytes(context) + 1);
-  const firstBlock = writer.u16(length).raw(start).vector(context).u8(1).view();
-  return expand(suite, { prk: secret, firstBlock, length });
+  return passing(
+    2 + start.length + vectorBytes(context) + 1,
+    (writer) => writer.u16(length).raw(start).vector(context).u8(1),
+    (firstBlock) => expand(suite, { prk: secret, firstBlock, length }),
+  );
 }
 
 export function deriveSecret(suite: Suite, secret: Uint8Array, label: string): Uint8Array {
@@ -118,7 +129,7 @@ const KNOWN_MAX = 64;
 function labelVectorOf(label: string): Uint8Array {
   const kept = known.get(label);
   if (kept !== undefined) return kept;
-  const bytes = new Writer(64).vector(utf8(`MLS 1.0 ${label}`)).done();
+  const bytes = new BytesWriter(64).vector(utf8(`MLS 1.0 ${label}`)).done();
   if (known.size < KNOWN_MAX) known.set(label, bytes);
   return bytes;
 }

@@ -6,13 +6,13 @@
  */
 import type { Reader } from '../codec/reader.ts';
 import type { Writer } from '../codec/writer.ts';
-import { Writer as BytesWriter, encode } from '../codec/writer.ts';
+import { encode } from '../codec/writer.ts';
 import { refHash, signWithLabel, verifyWithLabel } from '../crypto/labels.ts';
 import type { Suite } from '../crypto/suite.ts';
 import { PROTOCOL_VERSION } from '../crypto/suite.ts';
 import { wanted } from '../errors.ts';
 import type { FramedContent } from './content.ts';
-import { encodeContent } from './content.ts';
+import { contentBytes, writeContent } from './content.ts';
 
 export type MessageFormat = 'public' | 'private';
 export const formatNumbers: Readonly<Record<MessageFormat, number>> = { public: 1, private: 2 };
@@ -26,38 +26,31 @@ export interface Authentication {
 export interface AuthenticatedContent {
   readonly format: MessageFormat;
   readonly content: FramedContent;
-  /** The encoding of `content`. */
-  readonly encodedContent: Uint8Array;
   readonly auth: Authentication;
 }
 
 export interface SignedPart {
   readonly format: MessageFormat;
   readonly content: FramedContent;
-  readonly encodedContent: Uint8Array;
   /** The encoded group context of the epoch the message belongs to. */
   readonly context: Uint8Array;
 }
 
-/** FramedContentTBS, in pieces. */
-export function toBeSigned({ format, content, encodedContent, context }: SignedPart): readonly Uint8Array[] {
-  const start = Uint8Array.of(0, PROTOCOL_VERSION, 0, formatNumbers[format]);
+/** FramedContentTBS. Of a message received, what was read is written again: one meaning has one encoding. */
+export function writeSigned(writer: Writer, { format, content, context }: SignedPart): void {
+  writeContent(writer.u16(PROTOCOL_VERSION).u16(formatNumbers[format]), content);
   const { kind } = content.sender;
-  const signsContext = kind === 'member' || kind === 'new-member-commit';
-  return signsContext ? [start, encodedContent, context] : [start, encodedContent];
+  if (kind === 'member' || kind === 'new-member-commit') writer.raw(context);
 }
 
-export function signContent(
-  suite: Suite,
-  part: Omit<SignedPart, 'encodedContent'>,
-  privateKey: Uint8Array,
-): {
-  readonly encodedContent: Uint8Array;
-  readonly signature: Uint8Array;
-} {
-  const encodedContent = encodeContent(part.content);
-  const content = toBeSigned({ ...part, encodedContent });
-  return { encodedContent, signature: signWithLabel(suite, { privateKey, label: 'FramedContentTBS', content }) };
+function toBeSigned(part: SignedPart): { readonly bytes: number; readonly write: (writer: Writer) => void } {
+  const bytes = contentBytes(part.content) + part.context.length + 4;
+  return { bytes, write: (writer) => writeSigned(writer, part) };
+}
+
+/** The signature. */
+export function signContent(suite: Suite, part: SignedPart, privateKey: Uint8Array): Uint8Array {
+  return signWithLabel(suite, { privateKey, label: 'FramedContentTBS', content: toBeSigned(part) });
 }
 
 export function contentSignatureVerifies(
@@ -81,7 +74,7 @@ export function readAuthentication(reader: Reader, kind: FramedContent['body']['
 /** What a commit refers to a proposal by (§5.2). */
 export function proposalRef(suite: Suite, message: AuthenticatedContent): Uint8Array {
   const value = encode((writer) => {
-    writer.u16(formatNumbers[message.format]).raw(message.encodedContent);
+    writeContent(writer.u16(formatNumbers[message.format]), message.content);
     writeAuthentication(writer, message.content, message.auth);
   });
   return refHash(suite, 'MLS 1.0 Proposal Reference', value);
@@ -89,10 +82,11 @@ export function proposalRef(suite: Suite, message: AuthenticatedContent): Uint8A
 
 /** ConfirmedTranscriptHashInput (§8.2). */
 export function transcriptInput(
-  message: Omit<AuthenticatedContent, 'auth' | 'content'>,
+  { format, content }: Omit<AuthenticatedContent, 'auth'>,
   signature: Uint8Array,
 ): Uint8Array {
-  const { format, encodedContent } = message;
-  const writer = new BytesWriter(encodedContent.length + 80);
-  return writer.u16(formatNumbers[format]).raw(encodedContent).vector(signature).view();
+  return encode((writer) => {
+    writeContent(writer.u16(formatNumbers[format]), content);
+    writer.vector(signature);
+  });
 }

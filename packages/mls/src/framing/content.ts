@@ -7,7 +7,7 @@
  */
 import type { Reader } from '../codec/reader.ts';
 import type { Writer } from '../codec/writer.ts';
-import { Writer as BytesWriter } from '../codec/writer.ts';
+import { vectorBytes } from '../codec/writer.ts';
 import { MlsError } from '../errors.ts';
 import type { Commit } from '../group/commit-structure.ts';
 import { readCommit, writeCommit } from '../group/commit-structure.ts';
@@ -50,13 +50,20 @@ const HEAD_BYTES = 8 + 5 + 1 + 3 * 4;
 /** For a handshake to start with. */
 const ROOM_BYTES = 1024;
 
-export function encodeContent(content: FramedContent): Uint8Array {
+export function writeContent(writer: Writer, content: FramedContent): void {
   const { groupId, epoch, sender, authenticatedData, body } = content;
-  const bodyBytes = body.kind === 'application' ? body.data.length : ROOM_BYTES;
-  const writer = new BytesWriter(groupId.length + authenticatedData.length + bodyBytes + HEAD_BYTES);
   writeSender(writer.vector(groupId).u64(epoch), sender);
   writeBody(writer.vector(authenticatedData).u8(contentTypeNumbers[body.kind]), body);
-  return writer.view();
+}
+
+/** Room for `writeContent`: of application data enough. */
+export function contentBytes({ groupId, authenticatedData, body }: FramedContent): number {
+  return groupId.length + authenticatedData.length + bodyBytes(body) + HEAD_BYTES;
+}
+
+/** Room for `writeBody`: of application data enough. */
+export function bodyBytes(body: Body): number {
+  return body.kind === 'application' ? vectorBytes(body.data) : ROOM_BYTES;
 }
 
 export function readContent(reader: Reader): FramedContent {

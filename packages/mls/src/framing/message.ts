@@ -4,9 +4,11 @@
  *     MLSMessage := version u16 | wire format u16 | 1 PublicMessage | 2 PrivateMessage | 3 Welcome | 4 GroupInfo
  *                   | 5 KeyPackage
  */
+import { passing } from '../codec/passing.ts';
 import type { Reader } from '../codec/reader.ts';
 import { decode } from '../codec/reader.ts';
-import { Writer, vectorBytes } from '../codec/writer.ts';
+import type { Writer } from '../codec/writer.ts';
+import { vectorBytes } from '../codec/writer.ts';
 import { PROTOCOL_VERSION } from '../crypto/suite.ts';
 import { MlsError, demand } from '../errors.ts';
 import type { GroupInfo } from '../group/group-info.ts';
@@ -39,7 +41,15 @@ const wireFormats: Readonly<Record<MessageKind, number>> = {
 };
 
 export function encodeMessage(message: MlsMessage): Uint8Array {
-  const writer = new Writer(sizeOf(message)).u16(PROTOCOL_VERSION).u16(wireFormats[message.kind]);
+  return passing(
+    sizeOf(message),
+    (writer) => writeMessage(writer, message),
+    (bytes) => bytes.slice(),
+  );
+}
+
+function writeMessage(writer: Writer, message: MlsMessage): void {
+  writer.u16(PROTOCOL_VERSION).u16(wireFormats[message.kind]);
   switch (message.kind) {
     case 'public-message':
       writePublicMessage(writer, message.publicMessage);
@@ -57,7 +67,6 @@ export function encodeMessage(message: MlsMessage): Uint8Array {
       writeKeyPackage(writer, message.keyPackage);
       break;
   }
-  return writer.done();
 }
 
 /** Near enough: of the frequent ones exactly. */

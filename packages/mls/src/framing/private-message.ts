@@ -5,6 +5,7 @@
  *                              | sealed SenderData <V> | ciphertext <V>
  *     PrivateMessageContent := body | authentication | zeros
  */
+import { passing } from '../codec/passing.ts';
 import { Reader } from '../codec/reader.ts';
 import type { Writer } from '../codec/writer.ts';
 import { Writer as BytesWriter, vectorBytes } from '../codec/writer.ts';
@@ -15,7 +16,7 @@ import type { MessageKey } from '../schedule/ratchet.ts';
 import type { AuthenticatedContent } from './authenticated-content.ts';
 import { readAuthentication, writeAuthentication } from './authenticated-content.ts';
 import type { FramedContent } from './content.ts';
-import { encodeContent, readBody, readContentType, writeBody } from './content.ts';
+import { bodyBytes, readBody, readContentType, writeBody } from './content.ts';
 import type { PrivateHead, SenderData } from './sender-data.ts';
 import { REUSE_GUARD_BYTES, headBytes, sealSenderData, writeHead } from './sender-data.ts';
 
@@ -41,8 +42,6 @@ export interface ProtectInput {
 
 /** A signature, a confirmation tag of 64 bytes at most, and the lengths of three vectors. */
 const AUTHENTICATION_BYTES = 64 + 64 + 3 * 4;
-/** For a handshake to start with. */
-const ROOM_BYTES = 1024;
 
 /** For content of a member. */
 export function protect(suite: Suite, input: ProtectInput): PrivateMessage {
@@ -51,29 +50,24 @@ export function protect(suite: Suite, input: ProtectInput): PrivateMessage {
   if (sender.kind !== 'member') throw new MlsError('bad-argument', 'private message of a non-member');
   const head = { groupId, epoch, contentType: body.kind };
   const reuseGuard = entropy(REUSE_GUARD_BYTES);
-  const plaintext = encodePlaintext(message, input.padding);
   const nonce = guarded(key.nonce, reuseGuard);
   const aad = contentAad(head, authenticatedData);
-  const ciphertext = suite.provider.seal(suite.aead, { key: key.key, nonce, aad, plaintext });
-  plaintext.fill(0);
+  const ciphertext = passing(
+    bodyBytes(body) + AUTHENTICATION_BYTES,
+    (writer) => writePlaintext(writer, message, input.padding),
+    (plaintext) => suite.provider.seal(suite.aead, { key: key.key, nonce, aad, plaintext }),
+  );
   const data: SenderData = { leaf: sender.leaf, generation: key.generation, reuseGuard };
   const sealedSenderData = sealSenderData(suite, data, { secret, ciphertext, head });
   return { ...head, authenticatedData, sealedSenderData, ciphertext };
 }
 
-function encodePlaintext({ content, auth }: AuthenticatedContent, padding: Padding): Uint8Array {
-  const bodyBytes = content.body.kind === 'application' ? content.body.data.length : ROOM_BYTES;
-  const writer = new BytesWriter(bodyBytes + AUTHENTICATION_BYTES);
+function writePlaintext(writer: Writer, { content, auth }: AuthenticatedContent, padding: Padding): void {
   writeBody(writer, content.body);
   writeAuthentication(writer, content, auth);
-  const unpadded = writer.view();
-  const zeros = padding(unpadded.length);
+  const zeros = padding(writer.size);
   demand(Number.isInteger(zeros) && zeros >= 0 && zeros <= PADDING_BYTES_MAX, 'bad-argument', 'padding');
-  if (zeros === 0) return unpadded;
-  const padded = new Uint8Array(unpadded.length + zeros);
-  padded.set(unpadded);
-  unpadded.fill(0);
-  return padded;
+  writer.zeros(zeros);
 }
 
 export interface UnprotectInput {
@@ -95,7 +89,7 @@ export function unprotect(suite: Suite, { message, senderData, key }: UnprotectI
   demand(isZero(reader.rest()), 'bad-padding', '§6.3.1');
   const sender = { kind: 'member', leaf: senderData.leaf } as const;
   const content: FramedContent = { groupId, epoch, sender, authenticatedData, body };
-  return { format: 'private', content, encodedContent: encodeContent(content), auth };
+  return { format: 'private', content, auth };
 }
 
 function contentAad(head: PrivateHead, authenticatedData: Uint8Array): Uint8Array {

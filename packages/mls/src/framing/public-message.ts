@@ -11,8 +11,8 @@ import type { Suite } from '../crypto/suite.ts';
 import { demand, wanted } from '../errors.ts';
 import { mac } from '../schedule/key-schedule.ts';
 import type { AuthenticatedContent } from './authenticated-content.ts';
-import { readAuthentication, toBeSigned, writeAuthentication } from './authenticated-content.ts';
-import { readContent } from './content.ts';
+import { readAuthentication, writeAuthentication, writeSigned } from './authenticated-content.ts';
+import { readContent, writeContent } from './content.ts';
 
 export interface PublicMessage {
   readonly message: AuthenticatedContent;
@@ -28,7 +28,7 @@ export interface MembershipInput {
 
 export function membershipTag(suite: Suite, { message, context, membershipKey }: MembershipInput): Uint8Array {
   const data = encode((writer) => {
-    for (const part of toBeSigned({ ...message, context })) writer.raw(part);
+    writeSigned(writer, { ...message, context });
     writeAuthentication(writer, message.content, message.auth);
   });
   return mac(suite, membershipKey, data);
@@ -41,15 +41,14 @@ export function demandMembership(suite: Suite, tag: Uint8Array | undefined, inpu
 }
 
 export function writePublicMessage(writer: Writer, { message, membershipTag: tag }: PublicMessage): void {
-  writeAuthentication(writer.raw(message.encodedContent), message.content, message.auth);
+  writeContent(writer, message.content);
+  writeAuthentication(writer, message.content, message.auth);
   if (message.content.sender.kind === 'member') writer.vector(wanted(tag, 'bad-argument', 'membership tag'));
 }
 
 export function readPublicMessage(reader: Reader): PublicMessage {
-  const start = reader.position;
   const content = readContent(reader);
-  const encodedContent = reader.since(start);
   const auth = readAuthentication(reader, content.body.kind);
   const tag = content.sender.kind === 'member' ? reader.vector() : undefined;
-  return { message: { format: 'public', content, encodedContent, auth }, membershipTag: tag };
+  return { message: { format: 'public', content, auth }, membershipTag: tag };
 }

@@ -196,7 +196,7 @@ function signCommit(
   const body = { kind: 'commit', commit: { proposals: items, path: made?.path } } as const;
   const content = { groupId, epoch, sender, authenticatedData, body };
   const part = { format, content, context: encodeGroupContext(context) };
-  return { format, content, ...signContent(suite, part, identity.signatureKey) };
+  return { format, content, signature: signContent(suite, part, identity.signatureKey) };
 }
 
 /** For everybody the commit adds; undefined for nobody. */

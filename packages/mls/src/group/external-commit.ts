@@ -146,7 +146,7 @@ function signCommit(
   const { groupId, epoch } = context;
   const content = { groupId, epoch, sender, authenticatedData, body };
   const part = { format: 'public', content, context: encodeGroupContext(context) } as const;
-  return { format: 'public', content, ...signContent(suite, part, identity.signatureKey) };
+  return { format: 'public', content, signature: signContent(suite, part, identity.signatureKey) };
 }
 
 function readGroupInfoMessage(bytes: Uint8Array): GroupInfo {

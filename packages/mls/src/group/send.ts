@@ -105,15 +105,7 @@ function sign(
   if (body.kind === 'commit') throw new MlsError('bad-argument', 'a commit is made by createCommit');
   const sender = { kind: 'member', leaf: ownLeaf } as const;
   const content = { groupId: context.groupId, epoch: context.epoch, sender, authenticatedData, body };
-  const signed = signContent(
-    suite,
-    { format, content, context: encodeGroupContext(context) },
-    input.identity.signatureKey,
-  );
-  return {
-    format,
-    content,
-    encodedContent: signed.encodedContent,
-    auth: { signature: signed.signature, confirmationTag: undefined },
-  };
+  const part = { format, content, context: encodeGroupContext(context) };
+  const signature = signContent(suite, part, input.identity.signatureKey);
+  return { format, content, auth: { signature, confirmationTag: undefined } };
 }
