@@ -372,7 +372,7 @@ export class Engine implements OpenAccount {
       this.#link = link;
       this.#resumption = resumptionIn(attached.answer);
       this.inbox.attached(attached.answer, attached.rolledBack);
-      this.dispatch({ kind: 'opened', rolledBack: attached.rolledBack, reading: this.inbox.behind });
+      this.dispatch({ kind: 'opened', rolledBack: attached.rolledBack, reading: this.inbox.backlog.behind });
       this.#firstTry.resolve(undefined);
       events.release();
       const reachable = becomeReachable(this, attached).catch(() => undefined);

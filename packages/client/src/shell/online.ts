@@ -133,8 +133,8 @@ export async function afterAttach(
     () => renewOldKeys(account),
     () => forgetOldRows(account),
     () => forgetOldGroups(account),
-    () => account.inbox.retryAllParked(),
-    () => account.inbox.giveUpParked(),
+    () => account.inbox.parked.retryAll(),
+    () => account.inbox.parked.giveUp(),
     () => account.transfers.resume(),
   ];
   account.receipts.resume();

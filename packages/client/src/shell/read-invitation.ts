@@ -79,7 +79,7 @@ async function join(account: OpenAccount, row: Deliver, user: string, opened: Op
     epoch,
     chainAccepted: 0,
     // Its first keys may have encrypted something already: it is read, and a successor is written in.
-    state: account.inbox.joinedBefore(row) ? ('dead' as const) : ('live' as const),
+    state: account.inbox.backlog.joinedBefore(row) ? ('dead' as const) : ('live' as const),
   };
   const value = { ...base, lineage: [...base.lineage, facts] };
   const { lastResort } = keys;
@@ -98,7 +98,7 @@ async function join(account: OpenAccount, row: Deliver, user: string, opened: Op
       if (!lastResort) wipe(keys.secrets);
       adopted.after();
       account.dispatch({ kind: 'lineage', user, lineage: value.lineage });
-      account.inbox.retryParked(group);
+      account.inbox.parked.retry(group);
       // A last-resort package serves many: its keys are renewed before anything is written.
       if (lastResort) void account.serial.run(user, () => queueCommit(account, user)).catch(() => undefined);
     },

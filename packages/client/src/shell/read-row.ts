@@ -81,7 +81,7 @@ async function readInGroup(account: OpenAccount, row: Deliver): Promise<Outcome>
       after: () => {
         wipe(...spent);
         account.dispatch({ kind: 'lineage', user, lineage });
-        account.inbox.retryParked(row.group);
+        account.inbox.parked.retry(row.group);
       },
     };
   }
@@ -108,7 +108,7 @@ function tooLate(account: OpenAccount, user: string, group: GroupId): boolean {
   const { lineage } = ledger.conversation(user);
   if (sendingGroup(lineage.filter((facts) => facts.group !== group)) !== undefined) return true;
   const droppedMs = people.droppedMs(user);
-  return droppedMs !== undefined && !account.inbox.behind && account.nowMs() - droppedMs > LATE_MS;
+  return droppedMs !== undefined && !account.inbox.backlog.behind && account.nowMs() - droppedMs > LATE_MS;
 }
 
 /** What a decrypted content comes to. `fresh`: its number in the chain was not seen before. */
@@ -153,6 +153,14 @@ function missing(row: Deliver, code: Code): Outcome {
   // Nothing but notices expired, and those come again.
   if (row.kind === 'expired' && count === 0) return nothing;
   return { ...nothing, gap: { group: row.group, missing: count, code } };
+}
+
+/** The queue of the conversation that a row belongs to, as far as that is known before opening it. */
+export function inConversation<T>(account: OpenAccount, row: Deliver, work: () => Promise<T>): Promise<T> {
+  const user = account.ledger.userOfGroup(row.group);
+  // An invitation names its conversation inside: it enters the queue itself.
+  if (user === undefined || row.kind === 'invitation') return work();
+  return account.serial.run(user, work);
 }
 
 function serially<T>(account: OpenAccount, user: string, row: Deliver, work: () => Promise<T>): Promise<T> {

@@ -89,7 +89,7 @@ async function settlement(
     after() {
       wipe(...spent);
       told?.after();
-      if (sealed.kind === 'commit') account.inbox.retryParked(sealed.group);
+      if (sealed.kind === 'commit') account.inbox.parked.retry(sealed.group);
     },
   };
 }
