@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { before, test } from 'node:test';
 import fc from 'fast-check';
-import { ed25519, generateRsa, openerOf, openSealed, systemEntropy } from '@securechat/crypto';
+import { ed25519, equal, generateRsa, openerOf, openSealed, proofOfWork, systemEntropy } from '@securechat/crypto';
 import type {
   Accepted,
   AccountId,
@@ -177,6 +177,36 @@ test('registration and login by OPAQUE, wrong password and unknown user alike, k
   const pin = { ...noPin, fingerprint: keys.fingerprint, opaqueKey: 'another key' };
   const { link: pinned } = await open(t, server.tcp, { pin });
   await assert.rejects(pinned.login('bob', 'Grüße'), { code: 'SERVER_KEY_CHANGED' });
+});
+
+test('a login that is asked for work does it once; work that takes too long, or a second refusal, ends it', async (t) => {
+  const challenge = systemEntropy(32);
+  let powBits = 6;
+  let refusing = false;
+  const server = await runServer(t, {
+    keys,
+    intercept: (peer, { body }, number) => {
+      if (body?.$case === 'challenge') {
+        assert.equal(body.value.login, true);
+        peer.respond(number, { $case: 'challenge', value: { registration: 'invite', challenge, powBits } });
+        return true;
+      }
+      if (body?.$case !== 'loginStart') return false;
+      const { challenge: given = new Uint8Array(0), powNonce = new Uint8Array(0) } = body.value;
+      if (!refusing && equal(given, challenge) && proofOfWork.check(challenge, powNonce, powBits)) return false;
+      peer.refuse(number, 'POW_INVALID');
+      return true;
+    },
+  });
+  const { link } = await open(t, server.tcp);
+  const jws = { accountJws: 'a', deviceJws: 'd', listJws: 'l' };
+  await link.register({ username: 'bob', password: 'secret word', certificates: async () => jws });
+  assert.equal((await link.login('bob', 'secret word')).done.accountJws.length, 9_000);
+  for (const change of [() => (powBits = 23), () => ((powBits = 6), (refusing = true))]) {
+    change();
+    const { link: another } = await open(t, server.tcp);
+    await assert.rejects(another.login('bob', 'secret word'), { code: 'POW_INVALID' });
+  }
 });
 
 test('a relay with its own key on an unpinned first connection cannot go on after the login', async (t) => {

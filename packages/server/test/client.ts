@@ -321,9 +321,10 @@ export class TestClient {
   }
 
   /** AUTH_FAILED is found out here, by the client itself, before KE3 goes out. */
-  async login(username: string, password: string): Promise<control.LoginDone> {
+  async login(username: string, password: string, pow: Partial<control.LoginStart> = {}): Promise<control.LoginDone> {
     const { clientLoginState, startLoginRequest } = opaque.startLogin({ password });
-    const { opaque: ke2 } = await this.ask('loginStart', { username, opaque: startLoginRequest }, 'loginStart');
+    const start = { username, opaque: startLoginRequest, ...pow };
+    const { opaque: ke2 } = await this.ask('loginStart', start, 'loginStart');
     const finish = opaque.finishLogin({ clientLoginState, loginResponse: ke2, password, keyStretching });
     if (finish === undefined) throw new SecureChatError('AUTH_FAILED');
     const { finishLoginRequest: ke3, sessionKey } = finish;

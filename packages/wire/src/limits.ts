@@ -143,6 +143,16 @@ export const limits = {
   loginsPerAddressPerMinute: { value: 10, scope: 'server', reason: 'online guessing' },
   loginsPerAddressBurst: { value: 20, scope: 'server', reason: 'several people behind one address' },
   loginFailuresFree: { value: 5, scope: 'server', reason: 'people mistype' },
+  loginsPerNamePerHour: {
+    value: 100,
+    scope: 'server',
+    reason: 'guessing from many addresses; beyond it every try needs a proof of work, and nobody is locked out',
+  },
+  loginPowBits: {
+    value: 18,
+    scope: 'server',
+    reason: 'half a second of a core for the owner, the same for each guess of whoever has many addresses',
+  },
   loginDelayMsMax: { value: 60_000, scope: 'server', reason: 'slows guessing without locking the owner out' },
   opaqueQueuedMax: { value: 100, scope: 'server', reason: 'work that waits: beyond it BUSY' },
   resumptionMs: { value: 24 * 60 * 60 * 1000, scope: 'server', reason: 'a stolen resumption secret ages' },

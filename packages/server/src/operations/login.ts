@@ -8,14 +8,21 @@ import { failure, operation } from '../shell/execute.ts';
 import { addressKey } from '../shell/rates.ts';
 import { accountNamed, readRecord } from '../shell/records.ts';
 
+const none = new Uint8Array(0);
+
 export const loginStart = operation({
   when: 'before-attach',
   cost: 1,
-  async load({ request, server, caller }: Call<'loginStart'>) {
+  async load({ request, server, caller, nowMs }: Call<'loginStart'>) {
     const username = normalisedOrNot(request.username);
     const spent = server.rates.logins.spend(addressKey(caller.address));
     if (spent.kind === 'refused') throw new SecureChatError('RATE_LIMITED', { retryAfterMs: spent.retryAfterMs });
-    const guess = server.rates.guess(username, caller.address);
+    const { challenge = none, powNonce: nonce = none } = request;
+    const bits = server.config.limits.loginPowBits;
+    const guess = server.rates.guess(username, caller.address, () =>
+      server.work.use({ challenge, nonce, bits, nowMs }),
+    );
+    if (guess.kind === 'needs-work') throw new SecureChatError('POW_INVALID');
     if (guess.kind === 'refused') throw new SecureChatError('RATE_LIMITED', { retryAfterMs: guess.retryAfterMs });
     return { username, found: await accountNamed(server.store, username) };
   },

@@ -21,14 +21,16 @@ export const challenge = operation<'challenge', null, null>({
   cost: 1,
   load: () => null,
   decide: () => accept(null),
-  apply: ({ server, nowMs }) => {
-    const open = server.config.registration === 'open';
+  apply: ({ request, server, nowMs }) => {
+    const { registration, registrationPowBits, limits } = server.config;
+    const wanted = request.login === true || registration === 'open';
+    const bits = request.login === true ? limits.loginPowBits : registrationPowBits;
     return {
       $case: 'challenge',
       value: {
-        registration: server.config.registration,
-        challenge: open ? server.work.challenge(nowMs) : new Uint8Array(0),
-        powBits: open ? server.config.registrationPowBits : 0,
+        registration,
+        challenge: wanted ? server.work.challenge(nowMs) : new Uint8Array(0),
+        powBits: wanted ? bits : 0,
       },
     };
   },

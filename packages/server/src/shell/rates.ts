@@ -10,6 +10,7 @@ const GUESS_KEYS_MAX = 50_000;
 
 export class Rates {
   readonly logins: Buckets;
+  readonly #loginsByName: Buckets;
   readonly registrations: Buckets;
   readonly lookupsHour: Buckets;
   readonly lookupsDay: Buckets;
@@ -29,6 +30,7 @@ export class Rates {
       { burst: limits.loginsPerAddressBurst, perSecond: limits.loginsPerAddressPerMinute / 60 },
       nowMs,
     );
+    this.#loginsByName = bucket(limits.loginsPerNamePerHour, HOUR_MS);
     this.registrations = bucket(limits.registrationsPerAddressPerHour, HOUR_MS);
     this.lookupsHour = bucket(limits.lookupsPerHour, HOUR_MS);
     this.lookupsDay = bucket(limits.lookupsPerDay, DAY_MS);
@@ -38,16 +40,20 @@ export class Rates {
     this.newRecipients = bucket(limits.newRecipientsPerDay, DAY_MS);
   }
 
-  /** Counts a started login as a failure until `guessed` says otherwise. */
-  guess(username: string, address: string): GuessDecision {
+  /**
+   * Whether a login may start; it counts as a failure until `guessed` says otherwise. `needs-work`: too many for this name
+   * lately, from wherever, and `workHolds` says that none was done; nothing is counted then. It never depends on whether
+   * the name is somebody's.
+   */
+  guess(username: string, address: string, workHolds: () => boolean): GuessDecision | { readonly kind: 'needs-work' } {
     const key = guessKey(username, address);
     const rule = { free: this.#limits.loginFailuresFree, delayMsMax: this.#limits.loginDelayMsMax };
     const decision = decideGuess(this.#guesses.get(key), rule, this.#nowMs());
-    if (decision.kind === 'allowed') {
-      this.#guesses.delete(key);
-      this.#guesses.set(key, decision.guesses);
-      this.#forgetOldGuesses();
-    }
+    if (decision.kind === 'refused') return decision;
+    if (this.#loginsByName.spend(username).kind === 'refused' && !workHolds()) return { kind: 'needs-work' };
+    this.#guesses.delete(key);
+    this.#guesses.set(key, decision.guesses);
+    this.#forgetOldGuesses();
     return decision;
   }
 

@@ -1,4 +1,4 @@
-/** Proof of work of open registration: challenges of this process, each good for one start of a registration. */
+/** Proof of work, of registrations and logins: challenges of this process, each good for one start of either. */
 import type { Entropy } from '@securechat/crypto';
 import { proofOfWork } from '@securechat/crypto';
 import { toBase64url } from '@securechat/wire';

@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { client as opaque } from '@serenity-kit/opaque';
+import { proofOfWork, systemEntropy } from '@securechat/crypto';
 import { adminDisable, adminEnable, adminInvite } from '@securechat/server';
 import { SecureChatError } from '@securechat/wire';
+import type { Value } from '../client.ts';
 import type { Person } from '../people.ts';
 import type { Stand } from '../stand.ts';
 import { coded, makeStand } from '../stand.ts';
@@ -78,6 +80,43 @@ test('loginsPerAddressBurst logins may start from one address, one more has to w
   await client.ask('loginStart', { username: 'last', opaque: ke1() }, 'loginStart');
   nowMs += 3_600_000;
   client.close();
+});
+
+test('beyond loginsPerNamePerHour a login needs a proof of work, for unknown names too, and nobody is locked out', async () => {
+  let atMs = 0;
+  const some = await makeStand({
+    limits: { loginsPerNamePerHour: 3, loginPowBits: 8, loginFailuresFree: 100 },
+    surroundings: { clock: { wallMs: () => Date.now(), monotonicMs: () => performance.now() + atMs } },
+  });
+  try {
+    const bob = await some.register('bob');
+    const client = await some.connect();
+    const start = (username: string, pow: Partial<Value<'loginStart'>> = {}) =>
+      client.request('loginStart', { username, opaque: ke1(), ...pow });
+    const work = async (): Promise<Partial<Value<'loginStart'>>> => {
+      const { challenge, powBits } = await client.ask('challenge', { login: true }, 'challenge');
+      assert.equal(powBits, 8);
+      return { challenge, powNonce: await proofOfWork.solve(challenge, powBits) };
+    };
+    for (const username of ['bob', 'nobody']) {
+      for (let tries = 0; tries < 3; tries += 1) await start(username);
+      await assert.rejects(start(username), coded('POW_INVALID'));
+      await assert.rejects(
+        start(username, { challenge: systemEntropy(32), powNonce: new Uint8Array(8) }),
+        coded('POW_INVALID'),
+      );
+      const pow = await work();
+      await start(username, pow);
+      await assert.rejects(start(username, pow), coded('POW_INVALID'), 'a challenge is good once');
+    }
+    // The owner comes in with it, and without it when an hour has passed.
+    await client.login('bob', bob.password, await work());
+    atMs += 3_600_000;
+    await client.login('bob', bob.password);
+    client.close();
+  } finally {
+    await some.stop();
+  }
 });
 
 test('asking whether names are taken counts like a login: a valid invite is no licence to enumerate', async () => {

@@ -95,14 +95,18 @@ export interface Failure {
   devices: Uint8Array[];
 }
 
-/** What a registration needs here, and a fresh proof-of-work challenge in open mode. */
+/**
+ * What a registration needs here, and a fresh proof-of-work challenge in open mode.
+ * `login`: for a login that was refused with POW_INVALID; otherwise for a registration.
+ */
 export interface Challenge {
+  login?: boolean | undefined;
 }
 
 export interface ChallengeAnswer {
   /** "invite" | "open" | "closed" */
   registration: string;
-  /** 32 bytes, open mode only */
+  /** 32 bytes; for a registration in open mode only */
   challenge: Uint8Array;
   /** leading zero bits wanted of SHA-256(challenge || nonce) */
   powBits: number;
@@ -131,6 +135,12 @@ export interface RegisterFinish {
 export interface LoginStart {
   username: string;
   opaque: string;
+  /** after POW_INVALID */
+  challenge?:
+    | Uint8Array
+    | undefined;
+  /** 8 bytes */
+  powNonce?: Uint8Array | undefined;
 }
 
 export interface LoginAnswer {
@@ -1167,11 +1177,14 @@ export const Failure: MessageFns<Failure> = {
 };
 
 function createBaseChallenge(): Challenge {
-  return {};
+  return { login: undefined };
 }
 
 export const Challenge: MessageFns<Challenge> = {
-  encode(_: Challenge, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: Challenge, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.login !== undefined) {
+      writer.uint32(8).bool(message.login);
+    }
     return writer;
   },
 
@@ -1188,6 +1201,14 @@ export const Challenge: MessageFns<Challenge> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.login = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1485,7 +1506,7 @@ export const RegisterFinish: MessageFns<RegisterFinish> = {
 };
 
 function createBaseLoginStart(): LoginStart {
-  return { username: "", opaque: "" };
+  return { username: "", opaque: "", challenge: undefined, powNonce: undefined };
 }
 
 export const LoginStart: MessageFns<LoginStart> = {
@@ -1495,6 +1516,12 @@ export const LoginStart: MessageFns<LoginStart> = {
     }
     if (message.opaque !== "") {
       writer.uint32(18).string(message.opaque);
+    }
+    if (message.challenge !== undefined) {
+      writer.uint32(26).bytes(message.challenge);
+    }
+    if (message.powNonce !== undefined) {
+      writer.uint32(34).bytes(message.powNonce);
     }
     return writer;
   },
@@ -1526,6 +1553,22 @@ export const LoginStart: MessageFns<LoginStart> = {
             }
 
             message.opaque = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.challenge = reader.bytes();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.powNonce = reader.bytes();
             continue;
           }
         }
