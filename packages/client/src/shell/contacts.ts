@@ -3,11 +3,10 @@ import { safetyNumber, safetyPart } from '@securechat/e2ee';
 import { idBytes, SecureChatError } from '@securechat/wire';
 import type { Contact, SafetyNumber } from '../api.ts';
 import type { ContactRecord } from '../core/record-contact.ts';
-import { presenceOf } from './engine.ts';
 import type { Engine } from './engine.ts';
-import { watchPresence } from './online.ts';
 import { reachedLink } from './open-account.ts';
 import { isHalted } from './people.ts';
+import { presenceOf } from './presences.ts';
 import { shown } from './send.ts';
 import { otherUser } from './user-name.ts';
 
@@ -43,7 +42,7 @@ export class Contacts {
     const answer = await reachedLink(engine).request('getPresence', { account: idBytes(contact.account) });
     if (answer.$case !== 'presence') throw new SecureChatError('MALFORMED');
     const presence = presenceOf(answer.value.presence);
-    engine.presences.set(contact.user, presence);
+    engine.presences.note(contact.user, presence);
     return presence;
   }
 
@@ -55,7 +54,7 @@ export class Contacts {
       const contact = engine.ledger.contacts.get(user);
       if (contact !== undefined) await engine.ledger.commit([{ put: 'contact', value: { ...contact, blocked } }]);
     });
-    await watchPresence(engine).catch(() => undefined);
+    await engine.presences.watch().catch(() => undefined);
   }
 
   async safetyNumber(user: string): Promise<SafetyNumber> {

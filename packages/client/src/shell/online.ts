@@ -1,7 +1,7 @@
 /** What an attach brings: numbers compared with ours, then the chores that wait for a connection. */
 import { importRsaPrivate, openerOf, openSealed } from '@securechat/crypto';
 import type { AccountId, control } from '@securechat/wire';
-import { idBytes, idOf, SecureChatError } from '@securechat/wire';
+import { idOf, SecureChatError } from '@securechat/wire';
 import type { LedgerChange } from './ledger-change.ts';
 import { countFresh, replenish } from './key-packages.ts';
 import type { Link } from './link-port.ts';
@@ -15,7 +15,6 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 const OWN_KEYS_MS = 6 * DAY_MS;
 /** An accepted row that no receipt ever came for: the server has dropped the message by then. */
 const ACCEPTED_KEPT_MS = 35 * DAY_MS;
-const WATCHED_MAX = 1000;
 /** Far above any mailbox or outbox, far below where numbers lose precision. */
 const NUMBER_MAX = 2 ** 48;
 /** Groups that are over and still read, per conversation: what was sent in them has arrived or bounced long before. */
@@ -129,7 +128,7 @@ export async function afterAttach(
   const chores: (() => Promise<void>)[] = [
     () => storeVault(account, attached.vaultVersion),
     () => mirrorBlocks(account, keepBlocks),
-    () => watchPresence(account),
+    () => account.presences.watch(),
     () => renewOldKeys(account),
     () => forgetOldRows(account),
     () => forgetOldGroups(account),
@@ -166,12 +165,6 @@ async function mirrorBlocks(account: OpenAccount, keep: (blocked: ReadonlySet<Ac
       const value = { ...contact, blocked: !contact.blocked };
       await account.ledger.commit([{ put: 'contact', value }]);
     });
-}
-
-export async function watchPresence(account: OpenAccount): Promise<void> {
-  const contacts = [...account.ledger.contacts.values()].filter(({ blocked }) => !blocked).slice(0, WATCHED_MAX);
-  if (contacts.length === 0) return;
-  await linkOf(account).request('watchPresence', { accounts: contacts.map((one) => idBytes(one.account)) });
 }
 
 export async function renewOldKeys(account: OpenAccount): Promise<void> {

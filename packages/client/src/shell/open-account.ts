@@ -6,9 +6,11 @@ import { SecureChatError } from '@securechat/wire';
 import type { ClientEvent } from '../api.ts';
 import type { Event } from '../core/state.ts';
 import type { Inbox } from './accept.ts';
+import type { Chores } from './chores.ts';
 import type { Ledger } from './ledger.ts';
 import type { Link } from './link-port.ts';
 import type { People } from './people.ts';
+import type { Presences } from './presences.ts';
 import type { Receipts } from './receipts.ts';
 import type { Serial } from './serial.ts';
 import type { Transfers } from './transfers.ts';
@@ -23,6 +25,8 @@ export interface OpenAccount {
   readonly inbox: Inbox;
   readonly receipts: Receipts;
   readonly transfers: Transfers;
+  readonly presences: Presences;
+  readonly chores: Chores;
   /** One queue per user name: whoever reads a conversation to change it does so in here, from read to commit. */
   readonly serial: Serial;
   readonly entropy: Entropy;
