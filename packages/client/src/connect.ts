@@ -1,6 +1,4 @@
 /** The client: one object from `connect` to `close`, at most one account open in it. */
-import { systemEntropy } from '@securechat/crypto';
-import { mlsEngine } from '@securechat/e2ee';
 import type { Code, Fingerprint } from '@securechat/wire';
 import { formatServerAddress, parseServerAddress, SecureChatError } from '@securechat/wire';
 import type {
@@ -18,31 +16,22 @@ import type {
   SendResult,
 } from './api.ts';
 import { findAccount } from './profile.ts';
-import { Contacts } from './shell/contacts.ts';
-import { Engine } from './shell/engine.ts';
+import { pinOf } from './servers-file.ts';
+import { AccountSession } from './shell/account-session.ts';
+import type { HandOver } from './shell/connection.ts';
+import type { Invite } from './shell/create-invite.ts';
+import { createInvite } from './shell/create-invite.ts';
 import { EventHub } from './shell/event-hub.ts';
-import type { ForwardedEvents } from './shell/link-events.ts';
-import { Messages } from './shell/messages.ts';
 import { createNewKeys, resetIdentity } from './shell/new-identity.ts';
-import { renewOldKeys } from './shell/online.ts';
 import { reachedLink } from './shell/open-account.ts';
 import type { OpenProfile } from './shell/open-profile.ts';
 import { closeProfile, discardProfile, isRegistering } from './shell/open-profile.ts';
-import type { OpenedLink, ServerAt } from './shell/server-pin.ts';
-import { isNews, openPinned, remember } from './shell/server-pin.ts';
+import type { ServerAt } from './shell/server-pin.ts';
+import { isNews, openPinned, registrationMode, remember } from './shell/server-pin.ts';
 import type { SignInInput } from './shell/sign-in.ts';
 import { recoverInto, signIn } from './shell/sign-in.ts';
 import { signUp } from './shell/sign-up.ts';
-import { pinOf } from './servers-file.ts';
 import { userName } from './shell/user-name.ts';
-
-/** Upkeep of the store: replaced records leave the disk. */
-const UPKEEP_MS = 60_000;
-/** 16 bytes in base64url. */
-const INVITE_CODE = /^[\w-]{22}$/;
-const DATE_MS_MAX = 8.64e15;
-/** Keys that come of age while the client runs. */
-const RENEWAL_MINUTES = 60;
 
 /**
  * Prepares a client; nothing is connected yet. USAGE for an address that is none, SERVER_KEY_CHANGED when it names
@@ -58,20 +47,11 @@ export async function connect(options: ClientOptions): Promise<Client> {
   });
 }
 
-/** An open account: from login to logout. */
-interface Open {
-  readonly profile: OpenProfile;
-  readonly engine: Engine;
-  readonly messages: Messages;
-  readonly contacts: Contacts;
-  readonly upkeep: NodeJS.Timeout;
-}
-
 class SecureChatClient implements Client {
   readonly #options: ClientOptions;
   readonly #at: ServerAt;
   readonly #hub = new EventHub();
-  #open: Open | undefined;
+  #session: AccountSession | undefined;
   /** A login or registration under way: two at once would fight for one profile. */
   #entering = false;
   #closed = false;
@@ -102,16 +82,8 @@ class SecureChatClient implements Client {
     });
   }
 
-  async registration(): Promise<'invite' | 'open' | 'closed'> {
-    const { link } = await openPinned(this.#at, silent);
-    try {
-      const answer = await link.request('challenge', {});
-      const mode = answer.$case === 'challenge' ? answer.value.registration : '';
-      if (mode !== 'invite' && mode !== 'open' && mode !== 'closed') throw new SecureChatError('MALFORMED');
-      return mode;
-    } finally {
-      link.close();
-    }
+  registration(): Promise<'invite' | 'open' | 'closed'> {
+    return registrationMode(this.#at);
   }
 
   login(account: {
@@ -241,25 +213,14 @@ class SecureChatClient implements Client {
     return { fingerprint: (await engine.people.me()).person.account.identity.fingerprint };
   }
 
-  async invite(
-    options: { readonly uses?: number; readonly hours?: number } = {},
-  ): Promise<{ readonly code: string; readonly link: string; readonly expiresAt: string; readonly uses: number }> {
+  async invite(options: { readonly uses?: number; readonly hours?: number } = {}): Promise<Invite> {
     const { engine, profile } = this.#account();
-    const request = { uses: options.uses ?? 0, hours: options.hours ?? 0 };
-    const answer = await reachedLink(engine).request('createInvite', request);
-    if (answer.$case !== 'invite') throw new SecureChatError('MALFORMED');
-    const { code, expiresMs, uses } = answer.value;
-    // It goes into a link and onto a screen: what is no code and no date is not shown.
-    if (!INVITE_CODE.test(code) || expiresMs > DATE_MS_MAX) throw new SecureChatError('MALFORMED');
-    const server = formatServerAddress({
-      ...this.#at.address,
-      fingerprint: this.#pin() ?? profile.ledger.account.server,
-    });
-    return { code, link: `securechat:${server}?invite=${code}`, expiresAt: new Date(expiresMs).toISOString(), uses };
+    const fingerprint = this.#pin() ?? profile.ledger.account.server;
+    return createInvite(engine, options, { address: this.#at.address, fingerprint });
   }
 
   async status(): Promise<ClientStatus> {
-    const { engine, profile } = this.#open ?? {};
+    const { engine, profile } = this.#session ?? {};
     const account = profile?.ledger.account;
     const person = account === undefined ? undefined : (await engine?.people.me())?.person;
     return {
@@ -278,7 +239,7 @@ class SecureChatClient implements Client {
 
   async #enter<T>(work: () => Promise<T>): Promise<T> {
     if (this.#closed) throw new SecureChatError('NOT_LOGGED_IN', { text: 'This client is closed.' });
-    if (this.#open !== undefined || this.#entering) throw new SecureChatError('ALREADY_LOGGED_IN');
+    if (this.#session !== undefined || this.#entering) throw new SecureChatError('ALREADY_LOGGED_IN');
     this.#entering = true;
     try {
       const entered = await work();
@@ -300,16 +261,8 @@ class SecureChatClient implements Client {
   }
 
   /** Runs the account. Resolves after the first attempt to attach, with the code of what kept it from that. */
-  async #start(
-    profile: OpenProfile,
-    opened: { readonly link: OpenedLink; readonly events: ForwardedEvents } | undefined,
-  ): Promise<Code | undefined> {
-    const engine: Engine = new Engine({
-      ledger: profile.ledger,
-      mls: mlsEngine,
-      entropy: systemEntropy,
-      nowMs: () => Date.now(),
-      random: () => Math.random(),
+  async #start(profile: OpenProfile, opened: HandOver | undefined): Promise<Code | undefined> {
+    const session = new AccountSession(profile, {
       emit: (event) => this.#hub.emit(event),
       room: (backlog) => this.#hub.room(backlog),
       open: async (events, resumption) => {
@@ -319,21 +272,14 @@ class SecureChatClient implements Client {
         if (isNews(link.opened)) this.#hub.emit({ kind: 'serverPinned', fingerprint: link.opened.pin.fingerprint });
         return link;
       },
-      onEnded: () => {
-        if (this.#open?.engine === engine) void this.#leave(closeProfile);
+      onEnded: (ended) => {
+        if (this.#session === ended) void this.#leave(closeProfile);
       },
     });
-    let minutes = 0;
-    const upkeep = setInterval(() => {
-      profile.store.tick();
-      minutes += 1;
-      if (minutes % RENEWAL_MINUTES === 0) void renewOldKeys(engine).catch(() => undefined);
-    }, UPKEEP_MS);
-    upkeep.unref();
-    this.#open = { profile, engine, messages: new Messages(engine), contacts: new Contacts(engine), upkeep };
+    this.#session = session;
     try {
       await this.#serve(profile);
-      return await engine.start(opened);
+      return await session.engine.start(opened);
     } catch (error) {
       await this.#leave(closeProfile);
       throw error;
@@ -351,9 +297,8 @@ class SecureChatClient implements Client {
 
   /** The same profile under new keys; `undefined` once attached. */
   async #recover(profile: OpenProfile, input: SignInInput): Promise<Code | undefined> {
-    await this.#open?.engine.stop();
-    clearInterval(this.#open?.upkeep);
-    this.#open = undefined;
+    await this.#session?.stop();
+    this.#session = undefined;
     try {
       const opened = await recoverInto(input, profile);
       return await this.#start(profile, opened);
@@ -378,17 +323,16 @@ class SecureChatClient implements Client {
   }
 
   async #leave(end: (profile: OpenProfile) => Promise<void>): Promise<void> {
-    const open = this.#open;
-    if (open === undefined) return;
-    this.#open = undefined;
-    clearInterval(open.upkeep);
-    await open.engine.stop();
-    await end(open.profile);
+    const session = this.#session;
+    if (session === undefined) return;
+    this.#session = undefined;
+    await session.stop();
+    await end(session.profile);
   }
 
-  #account(): Open {
-    if (this.#open === undefined) throw new SecureChatError('NOT_LOGGED_IN');
-    return this.#open;
+  #account(): AccountSession {
+    if (this.#session === undefined) throw new SecureChatError('NOT_LOGGED_IN');
+    return this.#session;
   }
 
   #pin(): Fingerprint | undefined {
@@ -406,11 +350,3 @@ const barring: ReadonlySet<Code> = new Set<Code>([
   'UNSUPPORTED_VERSION',
   'CERTIFICATE_REJECTED',
 ]);
-
-const silent = {
-  onDeliver: () => undefined,
-  onAccepted: () => undefined,
-  onRefused: () => undefined,
-  onEvent: () => undefined,
-  onClosed: () => undefined,
-};

@@ -31,6 +31,7 @@ import { People } from './people.ts';
 import { prepareCommit } from './prepare-commit.ts';
 import { Presences } from './presences.ts';
 import { Receipts } from './receipts.ts';
+import { Renewal } from './renewal.ts';
 import { Serial } from './serial.ts';
 import { failItem } from './settle.ts';
 import { Settling } from './settling.ts';
@@ -73,6 +74,7 @@ export class Engine implements OpenAccount {
   readonly inbox: Inbox;
   readonly receipts: Receipts;
   readonly transfers: Transfers;
+  readonly renewal: Renewal;
   readonly chores = new Chores(() => this.#ended);
   readonly serial = new Serial();
   /** The account is being deleted: its end is no news. */
@@ -101,6 +103,7 @@ export class Engine implements OpenAccount {
     this.inbox = new Inbox(this);
     this.receipts = new Receipts(this);
     this.transfers = new Transfers(this);
+    this.renewal = new Renewal(this);
     this.#settling = new Settling(this);
     this.#connection = new Connection(this, {
       open: options.open,

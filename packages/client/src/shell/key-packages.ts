@@ -1,6 +1,6 @@
 /** Key packages: enough of them at the server that others can write first. Private halves are stored before they go out. */
 import { createKeyPackages } from '@securechat/e2ee';
-import { limits } from '@securechat/wire';
+import { limits, SecureChatError } from '@securechat/wire';
 import type { KeyPackageRecord } from '../core/record-key-package.ts';
 import { keyPackageKey } from '../core/record-key-package.ts';
 import type { LedgerChange } from './ledger-change.ts';
@@ -29,6 +29,14 @@ export function countFresh(account: OpenAccount): number {
   const sinceMs = account.nowMs() - FRESH_MS;
   const all = [...account.ledger.keyPackages.values()];
   return all.filter(({ lastResort, madeMs }) => !lastResort && madeMs >= sinceMs).length;
+}
+
+/** One-time packages at the server now: the answer to publishing none. */
+export async function stock(account: OpenAccount): Promise<number> {
+  const nothing = { oneTime: [], lastResort: NONE };
+  const answer = await requestPatiently(linkOf(account), 'putKeyPackages', nothing);
+  if (answer.$case !== 'stock') throw new SecureChatError('MALFORMED');
+  return answer.value.left;
 }
 
 /**

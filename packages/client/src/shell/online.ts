@@ -7,12 +7,10 @@ import { countFresh, replenish } from './key-packages.ts';
 import type { Link } from './link-port.ts';
 import type { OpenAccount } from './open-account.ts';
 import { linkOf } from './open-account.ts';
-import { queueCommit } from './queue.ts';
+import { renewLeaves } from './renewal.ts';
 import { giveUp } from './settle.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
-/** Everybody renews their keys within 7 days; a day early, because not everybody is here every day. */
-const OWN_KEYS_MS = 6 * DAY_MS;
 /** An accepted row that no receipt ever came for: the server has dropped the message by then. */
 const ACCEPTED_KEPT_MS = 35 * DAY_MS;
 /** Far above any mailbox or outbox, far below where numbers lose precision. */
@@ -129,7 +127,7 @@ export async function afterAttach(
     () => storeVault(account, attached.vaultVersion),
     () => mirrorBlocks(account, keepBlocks),
     () => account.presences.watch(),
-    () => renewOldKeys(account),
+    () => renewLeaves(account),
     () => forgetOldRows(account),
     () => forgetOldGroups(account),
     () => account.inbox.parked.retryAll(),
@@ -165,20 +163,6 @@ async function mirrorBlocks(account: OpenAccount, keep: (blocked: ReadonlySet<Ac
       const value = { ...contact, blocked: !contact.blocked };
       await account.ledger.commit([{ put: 'contact', value }]);
     });
-}
-
-export async function renewOldKeys(account: OpenAccount): Promise<void> {
-  const before = account.nowMs() - OWN_KEYS_MS;
-  for (const [user, { lineage }] of account.ledger.conversations) {
-    const live = lineage.find(({ state }) => state === 'live');
-    if (live === undefined) continue;
-    await account.serial.run(user, async () => {
-      const record = await account.ledger.group(live.group);
-      if (record === undefined || record.ownKeysMs > before) return;
-      const waiting = [...account.ledger.outbox.values()].some((row) => row.user === user && row.kind === 'commit');
-      if (!waiting) await queueCommit(account, user);
-    });
-  }
 }
 
 async function forgetOldRows(account: OpenAccount): Promise<void> {
