@@ -168,6 +168,10 @@ function addAdmin(program: Command, finish: Finish, server: typeof ServerModule 
 function addCopies(program: Command, finish: Finish): void {
   const data = (): Option => new Option('--data <DIR>', 'data folder of the server (SECURECHAT_DATA)');
   const profile = (): Option => new Option('--profile <NAME>', 'a local profile instead of a server').conflicts('data');
+  const passphrase = (): Option =>
+    new Option('--passphrase-file <FILE>', 'of a server: one file, sealed under the first line of FILE').conflicts(
+      'profile',
+    );
   subcommand(
     program,
     'backup <folder>',
@@ -175,11 +179,13 @@ function addCopies(program: Command, finish: Finish): void {
     [
       'securechat backup /mnt/backups/monday',
       'securechat backup --verify /mnt/backups/monday',
+      'securechat backup --passphrase-file ~/.backup-phrase /mnt/backups/monday.sealed',
       'securechat backup --profile default /mnt/backups/me',
     ],
   )
     .addOption(data())
     .addOption(profile())
+    .addOption(passphrase())
     .option('--verify', 'read an existing backup and say whether it can be put back')
     .option('--json', 'as JSON')
     .action(async (folder: string, flags: Flags) => {
@@ -192,6 +198,7 @@ function addCopies(program: Command, finish: Finish): void {
   ])
     .addOption(data())
     .addOption(profile())
+    .addOption(passphrase())
     .option('--json', 'as JSON')
     .action(async (folder: string, flags: Flags) => {
       const { runRestore } = await import('./copy-command.ts');

@@ -1,7 +1,7 @@
 // Goal: a backup is taken while people talk, is verified, and comes back as a server or a profile that everybody notices
 // to be older: nothing that was said is shown twice, and what is gone is seen to be gone. Method: real processes.
 import assert from 'node:assert/strict';
-import { appendFileSync, cpSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { appendFileSync, cpSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -91,6 +91,15 @@ test('a server that is put back to a backup shows nothing twice, and what is gon
   ]);
   for (const name of readdirSync(copy)) assert.equal(statSync(join(copy, name)).mode & 0o077, 0, name);
   assert.match((await run(['backup', copy])).err, /there already/);
+
+  // The same as one file under a pass phrase.
+  const [phrase, sealed] = [join(folder.path, 'phrase'), join(folder.path, 'sealed')];
+  writeFileSync(phrase, 'six words from a hat, or so\nnot this line\n', { mode: 0o600 });
+  const under = ['--passphrase-file', phrase];
+  assert.match((await run(['backup', ...under, sealed])).out, /sound[^]*nothing without its pass phrase/);
+  assert.equal((await run(['backup', ...under, '--verify', sealed])).code, 0);
+  assert.match((await run(['backup', '--verify', sealed])).err, /--passphrase-file/);
+  assert.equal((await run(['restore', ...under, sealed, '--data', join(folder.path, 'unsealed')])).code, 0);
 
   // What the backup does not know of.
   bert = await enter(ws, 'bert');

@@ -1,7 +1,9 @@
 export { adminDisable, adminEnable, adminInvite, adminUsers, inviteLink } from './admin.ts';
 export type { AdminInvite, AdminUser } from './admin.ts';
-export { makeBackup, restoreBackup, verifyBackup } from './backup.ts';
-export type { BackupReport } from './backup.ts';
+export { makeBackup } from './backup/make.ts';
+export { restoreBackup } from './backup/restore.ts';
+export { verifyBackup } from './backup/verify.ts';
+export type { BackupReport } from './backup/verify.ts';
 export { loadConfig } from './config.ts';
 export type { ConfigSources, GivenFlags, ServerConfig } from './config.ts';
 export { configRows, limitRows, logLevels } from './config-rows.ts';

@@ -70,6 +70,11 @@ export const limits = {
   usernameCharsMax: { value: 32, scope: 'protocol', reason: 'fits a line' },
   passwordCharsMin: { value: 6, scope: 'protocol', reason: 'the commonest 10,000 are refused as well' },
   passwordCharsMax: { value: 1024, scope: 'protocol', reason: 'bounds the work of normalising' },
+  backupPassphraseCharsMin: {
+    value: 12,
+    scope: 'protocol',
+    reason: 'whoever finds a sealed backup can guess at it for ever: 0.4 s and 64 MiB for each guess',
+  },
   devicesPerAccountMax: { value: 10, scope: 'protocol', reason: 'bounds every list that names devices' },
   fileNameBytesMax: { value: 200, scope: 'protocol', reason: 'every file system takes it, with a suffix' },
   fileChunkBytesMax: { value: 1024 * 1024, scope: 'protocol', reason: 'memory of one chunk on either side' },
