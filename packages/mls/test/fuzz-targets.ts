@@ -76,7 +76,10 @@ export const reader: Client = bob;
 const dave = new Client('dave', suite, entropy);
 addAll(alice, [dave], [bob, carol]);
 export const stranger = new Client('erin', suite, entropy);
-export const made = stranger.keyPackage({ extensions: [{ type: 0xff01, data: entropy(5) }] });
+export const made = stranger.keyPackage({
+  capabilities: capabilities({ extensions: [0xff01] }),
+  extensions: [{ type: 0xff01, data: entropy(5) }],
+});
 export const info = exportGroupInfo(alice.state, { identity: alice.identity, externalJoin: 'offered' });
 const external = joinByExternalCommit(suite, {
   ...judge,

@@ -9,12 +9,13 @@ import { decode } from '../src/codec/reader.ts';
 import { Writer, encode } from '../src/codec/writer.ts';
 import { signWithLabel } from '../src/crypto/labels.ts';
 import type { ErrorCode } from '../src/errors.ts';
+import { MlsError } from '../src/errors.ts';
 import { decodeMessage, encodeMessage } from '../src/framing/message.ts';
 import { protect } from '../src/framing/private-message.ts';
 import { signContent } from '../src/framing/authenticated-content.ts';
 import type { AuthenticatedContent } from '../src/framing/authenticated-content.ts';
 import { checkKeyPackage } from '../src/group/check-key-package.ts';
-import { mergePending } from '../src/group/commit.ts';
+import { createCommitWith, mergePending } from '../src/group/commit.ts';
 import { exportGroupInfo, exportTree } from '../src/group/export.ts';
 import { joinByExternalCommit } from '../src/group/external-commit.ts';
 import { readGroupInfo, signGroupInfo } from '../src/group/group-info.ts';
@@ -60,7 +61,10 @@ interface Cast {
 
 let count = 0;
 
-/** One rule: a group of alice, bob and carol; dave is a stranger. The deed must be refused with the code. */
+/**
+ * One rule: a group of alice, bob and carol; dave is a stranger. The deed must be refused with the code, and where the
+ * error names a section of the RFC, it is the one of the name: another rule with the same code does not count.
+ */
 function refusal(name: string, code: ErrorCode, deed: (cast: Cast) => unknown): void {
   const seed = `negative ${count++}`;
   test(name, () => {
@@ -68,8 +72,21 @@ function refusal(name: string, code: ErrorCode, deed: (cast: Cast) => unknown): 
     const [alice, bob, carol] = groupOf(['alice', 'bob', 'carol'], entropy);
     assert.ok(alice && bob && carol);
     const dave = new Client('dave', suite, entropy);
-    refuses(() => deed({ alice, bob, carol, dave }), code);
+    const { code: found, message } = failureOf(() => deed({ alice, bob, carol, dave }));
+    assert.equal(found, code, message);
+    const [, section = ''] = /\((§[\d.]+)\)$/.exec(name) ?? [];
+    if (message.includes('§')) assert.ok(message.includes(section), `${message} instead of ${section}`);
   });
+}
+
+function failureOf(run: () => unknown): MlsError {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof MlsError) return error;
+    throw error;
+  }
+  return assert.fail('it was not refused');
 }
 
 const add = (keyPackage: KeyPackage): Proposal => ({ kind: 'add', keyPackage });
@@ -161,12 +178,12 @@ refusal('a path leaf with the old encryption key is refused (§7.3)', 'invalid-l
   const leaf = leafOf(bob, { source: path.leaf.source });
   alice.receive(forge(bob, { path: { ...path, leaf } }));
 });
-refusal('a path leaf signed for another group is refused (§7.2)', 'bad-signature', ({ alice, bob }) => {
+refusal('a path leaf signed for another group is refused (§7.3)', 'bad-signature', ({ alice, bob }) => {
   const path = pathFor(bob);
   const leaf = leafOf(bob, path.leaf, { groupId: utf8('other') });
   alice.receive(forge(bob, { path: { ...path, leaf } }));
 });
-refusal('a path leaf signed for another position is refused (§7.2)', 'bad-signature', ({ alice, bob }) => {
+refusal('a path leaf signed for another position is refused (§7.3)', 'bad-signature', ({ alice, bob }) => {
   const path = pathFor(bob);
   const leaf = leafOf(bob, path.leaf, { leaf: 0 });
   alice.receive(forge(bob, { path: { ...path, leaf } }));
@@ -229,7 +246,7 @@ refusal('an update to another credential is refused (§5.3.1)', 'refused-credent
   bob.receive(update.bytes);
   bob.prepare({ references: [update.reference] });
 });
-refusal('an update signed for another group is refused (§7.2)', 'bad-signature', ({ bob, carol }) => {
+refusal('an update signed for another group is refused (§7.3)', 'bad-signature', ({ bob, carol }) => {
   const { publicKey } = suite.kem.generate(bob.entropy);
   const change = { source: { kind: 'update' }, encryptionKey: publicKey } as const;
   const leaf = leafOf(carol, change, { groupId: utf8('other') });
@@ -290,7 +307,7 @@ refusal('extensions that a member does not support are refused (§12.1.7)', 'inv
 
 // ---- key packages and leaves ----
 
-refusal('an expired key package is refused (§10.1)', 'expired', ({ alice, bob, dave }) => {
+refusal('an expired key package is refused (§7.3)', 'expired', ({ alice, bob, dave }) => {
   const { keyPackage } = dave.keyPackage({ lifetime: { notBefore: NOW - 100n, notAfter: NOW - 1n } });
   alice.receive(forge(bob, { proposals: [add(keyPackage)] }));
 });
@@ -305,6 +322,10 @@ refusal('a key package that lives too long is refused (§7.2)', 'expired', ({ al
 refusal('a key package of another suite is refused (§10.1)', 'unsupported', ({ alice, bob }) => {
   const { keyPackage } = new Client('dave', xwingSuite, bob.entropy).keyPackage();
   alice.receive(forge(bob, { proposals: [add(keyPackage)] }));
+});
+refusal('a key package of another protocol version is refused (§10.1)', 'unsupported', ({ alice, bob, dave }) => {
+  const { encoded } = dave.keyPackage().keyPackage;
+  alice.receive(forge(bob, { proposals: [add(decode(encoded.with(1, 2), readKeyPackage))] }));
 });
 refusal('a key package with a wrong signature is refused (§10)', 'bad-signature', ({ alice, bob, dave }) =>
   alice.receive(forge(bob, { proposals: [add(resigned(dave, (bytes) => bytes, dave.entropy(64)))] })),
@@ -332,14 +353,14 @@ refusal('an init key of the wrong size is refused (§5.1.1)', 'invalid-key-packa
   const { keyPackage } = dave.keyPackage();
   alice.receive(forge(bob, { proposals: [add(packageOf(dave, dave.entropy(31), keyPackage.leaf.encoded))] }));
 });
-refusal('one key package added twice is refused (§12.2)', 'invalid-leaf', ({ alice, bob, dave }) => {
+refusal('one key package added twice is refused (§7.3)', 'invalid-leaf', ({ alice, bob, dave }) => {
   const proposal = add(dave.keyPackage().keyPackage);
   alice.receive(forge(bob, { proposals: [proposal, proposal] }));
 });
-refusal('two key packages of one signature key are refused (§12.2)', 'invalid-leaf', ({ alice, bob, dave }) =>
+refusal('two key packages of one signature key are refused (§7.3)', 'invalid-leaf', ({ alice, bob, dave }) =>
   alice.receive(forge(bob, { proposals: [dave, dave].map((client) => add(client.keyPackage().keyPackage)) })),
 );
-refusal('adding a member again is refused (§12.2)', 'invalid-leaf', ({ alice, bob, carol }) =>
+refusal('adding a member again is refused (§7.3)', 'invalid-leaf', ({ alice, bob, carol }) =>
   alice.receive(forge(bob, { proposals: [add(carol.keyPackage().keyPackage)] })),
 );
 refusal(
@@ -362,9 +383,12 @@ refusal('an encryption key of the wrong size is refused (§5.1.1)', 'invalid-lea
   alice.receive(forge(bob, { proposals: [add(packageOf(dave, keyPackage.initKey, leaf.encoded))] }));
 });
 const odd = { type: 0xff55, data: EMPTY };
-refusal('a leaf extension that its leaf does not list is refused (§7.2)', 'invalid-leaf', ({ alice, bob, dave }) =>
-  alice.receive(forge(bob, { proposals: [add(dave.keyPackage({ leafExtensions: [odd] }).keyPackage)] })),
-);
+refusal('a leaf extension that its leaf does not list is refused (§7.2)', 'invalid-leaf', ({ alice, bob, dave }) => {
+  const { keyPackage } = dave.keyPackage();
+  const content = { ...keyPackage.leaf, extensions: [odd] };
+  const leaf = signLeaf(suite, { content, privateKey: dave.identity.signatureKey });
+  alice.receive(forge(bob, { proposals: [add(packageOf(dave, keyPackage.initKey, leaf.encoded))] }));
+});
 refusal('a leaf that does not support the suite is refused (§7.3)', 'invalid-leaf', ({ alice, bob, dave }) => {
   const { keyPackage } = dave.keyPackage({ capabilities: capabilities({ suites: [2] }) });
   alice.receive(forge(bob, { proposals: [add(keyPackage)] }));
@@ -391,9 +415,19 @@ refusal('a credential the policy does not know is refused (§5.3.1)', 'refused-c
   const { commit } = bob.prepare({ proposals: [add(dave.keyPackage().keyPackage)] });
   alice.receive(commit, { policy: { ...policy, credential: () => false } });
 });
-refusal('a key package looked at by itself must be valid (§10.1)', 'bad-signature', ({ dave }) => {
+refusal('a key package looked at by itself must be valid (§10)', 'bad-signature', ({ dave }) => {
   const keyPackage = resigned(dave, (bytes) => bytes, dave.entropy(64));
   checkKeyPackage(suite, encodeMessage({ kind: 'key-package', keyPackage }), judge);
+});
+
+// ---- commits of our own ----
+
+refusal('our own commit is held against the policy (§12.2)', 'refused-change', ({ alice, bob }) =>
+  alice.prepare({ proposals: [remove(bob.leaf)], policy: { ...policy, change: () => false } }),
+);
+refusal('PSKs of a founding enter the first commit of a group alone (§11.2)', 'bad-argument', ({ alice }) => {
+  const { identity, entropy } = alice;
+  createCommitWith(alice.state, { ...judge, identity, entropy }, 'founding');
 });
 
 // ---- messages ----
@@ -482,7 +516,7 @@ refusal('an external sender’s ExternalInit is refused (§12.1.8)', 'malformed'
   const from = { kind: 'external', index: 0 } as const;
   alice.receive(forge(bob, { body: { kind: 'proposal', proposal }, sender: from, signatureKey }));
 });
-refusal('a stranger proposes nothing but to be added (§12.1.8)', 'malformed', ({ alice, bob, carol }) =>
+refusal('a stranger proposes nothing but to be added (§6.1)', 'malformed', ({ alice, bob, carol }) =>
   alice.receive(
     forge(bob, {
       body: { kind: 'proposal', proposal: remove(carol.leaf) },
@@ -563,10 +597,19 @@ refusal('an external commit signed by another than its leaf is refused (§6.1)',
   const sender = { kind: 'new-member-commit' } as const;
   cast.alice.receive(forge(cast.dave, { body, sender, signatureKey: cast.bob.identity.signatureKey }));
 });
-refusal('an external commit under a made-up init secret is refused (§8.3)', 'bad-confirmation-tag', (cast) => {
+refusal('an external commit under a made-up init secret is refused (§12.4.2)', 'bad-confirmation-tag', (cast) => {
   const { publicKey } = externalPair(suite, cast.bob.state.secrets);
   const { output } = sendExternalInit(suite, { publicKey, entropy: cast.dave.entropy });
   cast.alice.receive(externalWith(cast, () => [{ kind: 'external-init', output }]));
+});
+refusal('a GroupInfo of another suite offers no way in (§12.4.3.2)', 'unsupported', ({ alice, dave }) => {
+  const { identity, entropy } = dave;
+  const { state } = alice;
+  const groupInfo = exportGroupInfo(
+    { ...state, context: { ...state.context, suite: 3 } },
+    { identity: alice.identity, externalJoin: 'offered' },
+  );
+  joinByExternalCommit(suite, { ...judge, groupInfo, identity, capabilities: capabilities(), entropy });
 });
 refusal('a GroupInfo without external_pub offers no way in (§12.4.3.2)', 'malformed', ({ alice, dave }) => {
   const groupInfo = exportGroupInfo(alice.state, { identity: alice.identity, externalJoin: 'not-offered' });
@@ -686,7 +729,7 @@ refusal('an unmerged leaf of another subtree is refused (§12.4.3.1)', 'invalid-
 refusal('an unmerged leaf far beyond the tree is refused (§12.4.3.1)', 'invalid-tree', (cast) =>
   spoil(cast, (tree) => withParents(tree, { 7: { unmergedLeaves: [3, 2 ** 31] } })),
 );
-refusal('one key at two nodes is refused (§12.4.3.1)', 'invalid-tree', (cast) =>
+refusal('one key at two nodes is refused (§7.3)', 'invalid-tree', (cast) =>
   spoil(cast, (tree) => withParents(tree, { 3: { encryptionKey: tree.leaf(0)?.encryptionKey ?? assert.fail() } })),
 );
 refusal('unmerged leaves out of order are refused (§7.1)', 'malformed', () => {

@@ -2,13 +2,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { utf8 } from '../src/codec/bytes.ts';
+import type { Suite } from '../src/crypto/suite.ts';
 import { exportFrom, exportGroupInfo, exportTree, factsOf } from '../src/group/export.ts';
 import { joinByExternalCommit } from '../src/group/external-commit.ts';
 import { createGroup } from '../src/group/create.ts';
-import { mergePending } from '../src/group/commit.ts';
+import type { CreatedCommit } from '../src/group/commit.ts';
+import { createCommitWith, mergePending } from '../src/group/commit.ts';
 import { joinGroup, welcomedReferences } from '../src/group/join.ts';
 import { isLastResort, keyPackageRef } from '../src/group/key-package.ts';
 import { encrypt, propose, proposeUpdate } from '../src/group/send.ts';
+import { resumptionSecretOf } from '../src/group/state.ts';
+import type { FoundSuccessorInput } from '../src/group/successor.ts';
 import { foundBranch, foundReinitialised } from '../src/group/successor.ts';
 import { mergeCommit } from '../src/group/stage-commit.ts';
 import { checkKeyPackage, readVerifiedKeyPackage } from '../src/group/check-key-package.ts';
@@ -22,6 +26,22 @@ import { seeded } from './entropy.ts';
 import { toHex } from './vectors.ts';
 
 const sameClient = (before: LeafNode, after: LeafNode): boolean => sameCredential(before.credential, after.credential);
+
+/** What `foundReinitialised` and `foundBranch` make, by a founder that does not care for the rules. */
+function foundedAnyhow(
+  suite: Suite,
+  input: FoundSuccessorInput & { readonly groupId: Uint8Array },
+  usage: 'reinit' | 'branch',
+): CreatedCommit {
+  const { state } = input.predecessor;
+  const { groupId, epoch } = state.context;
+  const psk = { kind: 'resumption', usage, groupId, epoch, nonce: input.entropy(suite.hashBytes) } as const;
+  const { identity, policy, now, entropy } = input;
+  const proposals = [...input.proposals, { kind: 'psk', psk } as const];
+  const psks = (): Uint8Array | undefined => resumptionSecretOf(state, epoch);
+  const commit = { identity, policy, now, entropy, proposals, psks };
+  return createCommitWith(createGroup(suite, input), commit, 'founding');
+}
 
 for (const suite of suites) {
   const label = `suite ${suite.id}`;
@@ -139,7 +159,9 @@ for (const suite of suites) {
     freshAlice.join(founded.welcome, forAlice, { predecessor: { state: alice.state, sameClient } });
     freshCarol.join(founded.welcome, forCarol, { predecessor: { state: carol.state, sameClient } });
     assertAgreement([founder, freshAlice, freshCarol]);
-    const short = foundReinitialised(target, { ...input, proposals: input.proposals.slice(0, 1) });
+    const proposals = input.proposals.slice(0, 1);
+    refuses(() => foundReinitialised(target, { ...input, proposals }), 'invalid-proposal');
+    const short = foundedAnyhow(target, { ...input, ...reinit, proposals }, 'reinit');
     const left = { predecessor: { state: alice.state, sameClient } };
     refuses(() => freshAlice.join(short.welcome, forAlice, left), 'invalid-proposal');
   });
@@ -153,15 +175,17 @@ for (const suite of suites) {
       const made = member.keyPackage();
       const proposals = [{ kind: 'add', keyPackage: made.keyPackage } as const];
       const predecessor = { state: alice.state, sameClient };
-      return { made, founded: foundBranch(suite, { ...common, predecessor, proposals, groupId: entropy(16) }) };
+      return { made, input: { ...common, predecessor, proposals, groupId: entropy(16) } };
     };
-    const { made, founded } = branch(bob);
+    const { made, input } = branch(bob);
+    const founded = foundBranch(suite, input);
     const predecessor = { state: bob.state, sameClient };
     const { state } = joinGroup(suite, { ...judge, welcome: founded.welcome ?? assert.fail(), ...made, predecessor });
     assert.deepEqual(state.secrets.authenticator, founded.pending.epoch.secrets.authenticator);
     const mallory = new Client('mallory', suite, entropy);
     const strange = branch(mallory);
-    const welcome = strange.founded.welcome ?? assert.fail();
+    refuses(() => foundBranch(suite, strange.input), 'invalid-proposal');
+    const welcome = foundedAnyhow(suite, strange.input, 'branch').welcome ?? assert.fail();
     refuses(() => joinGroup(suite, { ...judge, welcome, ...strange.made, predecessor }), 'invalid-proposal');
   });
 }
@@ -409,7 +433,7 @@ test('a package of last resort says so, and required proposal types must be supp
   const alice = new Client('alice', suite, entropy).create({ extensions, capabilities: able });
   const bob = new Client('bob', suite, entropy);
   const last = bob.keyPackage({
-    capabilities: able,
+    capabilities: capabilities({ proposals: [0xf000], extensions: [extensionTypes.lastResort] }),
     extensions: [{ type: extensionTypes.lastResort, data: utf8('') }],
   });
   const plain = bob.keyPackage();
@@ -418,4 +442,56 @@ test('a package of last resort says so, and required proposal types must be supp
   const { welcome } = alice.commit({ proposals: [{ kind: 'add', keyPackage: last.keyPackage }] });
   bob.join(welcome, last);
   assertAgreement([alice, bob]);
+});
+
+test('values nobody knows are carried along and mean nothing', () => {
+  const entropy = seeded('grease');
+  const [suite] = suites;
+  assert.ok(suite);
+  // RFC 9420 §13.5, in every field where they may stand.
+  const grease = { type: 0x3a3a, data: entropy(7) };
+  const greased = capabilities({
+    versions: [0x5a5a, 1],
+    suites: [suite.id, 0x1a1a],
+    extensions: [0x3a3a, 0xaaaa],
+    proposals: [0xbaba],
+    credentials: [1, 0xcaca],
+  });
+  const alice = new Client('alice', suite, entropy).create({ capabilities: greased, leafExtensions: [grease] });
+  const bob = new Client('bob', suite, entropy);
+  const made = bob.keyPackage({ capabilities: greased, extensions: [grease], leafExtensions: [grease] });
+  const add = { kind: 'add', keyPackage: made.keyPackage } as const;
+  const { welcome } = alice.commit({ proposals: [add], groupInfoExtensions: [grease] });
+  bob.join(welcome, made);
+  const plain = new Client('carol', suite, entropy);
+  addAll(bob, [plain], [alice]);
+  assertAgreement([alice, bob, plain]);
+  const info = exportGroupInfo(bob.state, { identity: bob.identity, externalJoin: 'offered', extensions: [grease] });
+  const dave = new Client('dave', suite, entropy);
+  const join = { ...judge, groupInfo: info, identity: dave.identity, capabilities: greased, entropy };
+  const { commit, state } = joinByExternalCommit(suite, { ...join, leafExtensions: [grease] });
+  dave.state = state;
+  [alice, bob, plain].forEach((client) => client.follow(commit));
+  assertAgreement([alice, bob, plain, dave]);
+});
+
+test('a client of ours lists what it carries, and nothing that every client knows', () => {
+  const entropy = seeded('honest');
+  const [suite] = suites;
+  assert.ok(suite);
+  const alice = new Client('alice', suite, entropy);
+  const carried = { type: 0xff01, data: entropy(2) };
+  refuses(() => alice.keyPackage({ extensions: [carried] }), 'bad-argument');
+  refuses(() => alice.keyPackage({ leafExtensions: [carried] }), 'bad-argument');
+  for (const needless of [capabilities({ extensions: [3] }), capabilities({ proposals: [1] })]) {
+    refuses(() => alice.keyPackage({ capabilities: needless }), 'bad-argument');
+    refuses(() => alice.create({ capabilities: needless }), 'bad-argument');
+    alice.create();
+    const { identity } = alice;
+    refuses(() => alice.prepare({ path: 'always', appearance: { capabilities: needless } }), 'bad-argument');
+    const groupInfo = exportGroupInfo(alice.state, { identity, externalJoin: 'offered' });
+    const join = { ...judge, groupInfo, identity: new Client('bob', suite, entropy).identity, entropy };
+    refuses(() => joinByExternalCommit(suite, { ...join, capabilities: needless }), 'bad-argument');
+  }
+  alice.keyPackage({ capabilities: capabilities({ extensions: [0xff01] }), extensions: [carried] });
 });

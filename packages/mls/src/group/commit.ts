@@ -9,6 +9,7 @@ import type { Padding } from '../framing/private-message.ts';
 import { encodeGroupContext } from '../schedule/group-context.ts';
 import { pskSecret } from '../schedule/psk.ts';
 import type { Capabilities } from '../tree/capabilities.ts';
+import { demandHonest } from '../tree/capabilities.ts';
 import type { Extension } from '../tree/extension.ts';
 import type { PrivateKeys } from '../tree/path-secrets.ts';
 import { nextPrivateKeys, wipePathSecrets } from '../tree/path-secrets.ts';
@@ -235,6 +236,7 @@ function pathOf(state: GroupState, input: CommitInput, provisional: Provisional)
   const { suite, context, ownLeaf: leaf } = state;
   const previous = memberAt(state.tree, leaf);
   const { identity, capabilities, extensions } = input.appearance ?? {};
+  if (capabilities !== undefined) demandHonest(capabilities);
   const signatureKey = identity?.signatureKey ?? input.identity.signatureKey;
   const appearance = {
     signatureKey: identity ? suite.provider.ed25519.publicOf(signatureKey) : previous.signatureKey,

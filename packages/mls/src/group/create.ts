@@ -9,6 +9,7 @@ import type { Lifetime } from '../tree/leaf-node.ts';
 import { signLeaf } from '../tree/leaf-node.ts';
 import { treeOfOne } from '../tree/ratchet-tree.ts';
 import type { Capabilities } from '../tree/capabilities.ts';
+import { demandHonest } from '../tree/capabilities.ts';
 import { epochFrom } from './conclude.ts';
 import type { Identity } from './key-package.ts';
 import type { Judgement } from './policy.ts';
@@ -35,6 +36,7 @@ export function createGroup(suite: Suite, input: CreateGroupInput): GroupState {
   demandConfig(config);
   demandDistinct(extensions);
   demandReadable(extensions);
+  demandHonest(input.capabilities);
   const encryption = suite.kem.generate(entropy);
   const leaf = signLeaf(suite, {
     content: {

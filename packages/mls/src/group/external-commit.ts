@@ -13,6 +13,7 @@ import type { PskId } from '../schedule/psk.ts';
 import { pskSecret } from '../schedule/psk.ts';
 import { interimTranscriptHash } from '../schedule/transcript.ts';
 import type { Capabilities } from '../tree/capabilities.ts';
+import { demandHonest } from '../tree/capabilities.ts';
 import type { Extension } from '../tree/extension.ts';
 import { wipePathSecrets } from '../tree/path-secrets.ts';
 import { memberAt } from '../tree/ratchet-tree.ts';
@@ -64,6 +65,7 @@ export interface ExternallyJoined {
 export function joinByExternalCommit(suite: Suite, input: ExternalCommitInput): ExternallyJoined {
   const { identity, config = defaultConfig } = input;
   demandConfig(config);
+  demandHonest(input.capabilities);
   const info = readGroupInfoMessage(input.groupInfo);
   const { context } = info;
   demand(context.suite === suite.id, 'unsupported', 'cipher suite of the GroupInfo');

@@ -13,6 +13,7 @@ import type { Suite } from '../crypto/suite.ts';
 import { PROTOCOL_VERSION } from '../crypto/suite.ts';
 import { demand } from '../errors.ts';
 import type { Capabilities } from '../tree/capabilities.ts';
+import { demandHonest } from '../tree/capabilities.ts';
 import type { Credential } from '../tree/credential.ts';
 import type { Extension } from '../tree/extension.ts';
 import { extensionOf, extensionTypes, readExtensions, writeExtensions } from '../tree/extension.ts';
@@ -58,8 +59,10 @@ export interface MadeKeyPackage {
   readonly secrets: KeyPackageSecrets;
 }
 
+/** `bad-argument` for capabilities that say too much, or too little for the extensions. */
 export function createKeyPackage(suite: Suite, input: KeyPackageInput): MadeKeyPackage {
   const { identity, capabilities, lifetime, entropy, extensions = [], leafExtensions = [] } = input;
+  demandHonest(capabilities, [...extensions, ...leafExtensions]);
   const init = suite.kem.generate(entropy);
   const encryption = suite.kem.generate(entropy);
   const privateKey = identity.signatureKey;

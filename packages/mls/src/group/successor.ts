@@ -2,6 +2,7 @@
 import { equalPublic } from '../codec/bytes.ts';
 import { encode } from '../codec/writer.ts';
 import { demand, wanted } from '../errors.ts';
+import type { GroupContext } from '../schedule/group-context.ts';
 import type { PskId, ResumptionUsage } from '../schedule/psk.ts';
 import type { Extension } from '../tree/extension.ts';
 import { writeExtensions } from '../tree/extension.ts';
@@ -12,7 +13,6 @@ import type { CommitInput, CreatedCommit } from './commit.ts';
 import { createCommitWith } from './commit.ts';
 import type { CreateGroupInput } from './create.ts';
 import { createGroup } from './create.ts';
-import type { GroupInfo } from './group-info.ts';
 import type { GroupState } from './state.ts';
 import type { Suite } from '../crypto/suite.ts';
 import { resumptionSecretOf } from './state.ts';
@@ -31,7 +31,7 @@ export interface FoundSuccessorInput
 
 /**
  * The group that a ReInit promised, with the same members: their new key packages come as Add proposals. `bad-argument`
- * unless the predecessor ended by a ReInit to this suite.
+ * unless the predecessor ended by a ReInit to this suite, `invalid-proposal` when a member is left out.
  */
 export function foundReinitialised(suite: Suite, input: FoundSuccessorInput): CreatedCommit {
   const { status } = input.predecessor.state;
@@ -41,7 +41,7 @@ export function foundReinitialised(suite: Suite, input: FoundSuccessorInput): Cr
   return found(suite, { ...input, groupId, extensions }, 'reinit');
 }
 
-/** A group of some of the members of another, with the same parameters. */
+/** A group of some of the members of another, with the same parameters. `invalid-proposal` for a stranger. */
 export function foundBranch(
   suite: Suite,
   input: FoundSuccessorInput & { readonly groupId: Uint8Array; readonly extensions?: readonly Extension[] },
@@ -64,22 +64,24 @@ function found(
   const proposals = [...input.proposals, { kind: 'psk', psk } as const];
   const { padding, entropy, policy, now, identity } = input;
   const commit = { identity, proposals, psks: store, entropy, policy, now, ...(padding && { padding }) };
-  return createCommitWith(createGroup(suite, input), commit, 'founding');
+  const founded = createCommitWith(createGroup(suite, input), commit, 'founding');
+  // What those who join will hold against it.
+  demandSuccession({ ids: [psk], ...founded.pending.epoch, predecessor: input.predecessor });
+  return founded;
 }
 
 interface SuccessionInput {
   readonly ids: readonly PskId[];
-  readonly info: GroupInfo;
+  readonly context: GroupContext;
   readonly tree: RatchetTree;
   readonly predecessor: Predecessor | undefined;
 }
 
 /** §12.4.3.1, last steps: whether a welcome with such a PSK keeps what it promises. `missing-psk`, `invalid-proposal`. */
-export function demandSuccession({ ids, info, tree, predecessor }: SuccessionInput): void {
+export function demandSuccession({ ids, context, tree, predecessor }: SuccessionInput): void {
   const psk = ids.find((id) => id.kind === 'resumption' && id.usage !== 'application');
   if (psk?.kind !== 'resumption') return;
   const { state, sameClient } = wanted(predecessor, 'missing-psk', 'the group before this one');
-  const { context } = info;
   demand(equalPublic(psk.groupId, state.context.groupId), 'invalid-proposal', 'PSK of another group');
   demand(context.epoch === 1n, 'invalid-proposal', 'epoch of a successor, §12.4.3.1');
   const old = Array.from(state.tree.leaves(), ([, leaf]) => leaf);

@@ -2,6 +2,7 @@
 import type { Reader } from '../codec/reader.ts';
 import type { Writer } from '../codec/writer.ts';
 import { PROTOCOL_VERSION } from '../crypto/suite.ts';
+import { demand } from '../errors.ts';
 import type { Extension } from './extension.ts';
 import { isDefaultExtension, requiredCapabilitiesIn } from './extension.ts';
 
@@ -27,6 +28,17 @@ export function writeCapabilities(writer: Writer, capabilities: Capabilities): v
 export function readCapabilities(reader: Reader): Capabilities {
   const types = (): number[] => reader.list((r) => r.u16());
   return { versions: types(), suites: types(), extensions: types(), proposals: types(), credentials: types() };
+}
+
+/**
+ * What a client of ours may say of itself: no type that every client knows (§7.2), and of the extensions that it carries
+ * all others (§10). `bad-argument`.
+ */
+export function demandHonest({ extensions, proposals }: Capabilities, carried: readonly Extension[] = []): void {
+  const needless = extensions.some(isDefaultExtension) || proposals.some(isDefaultProposal);
+  demand(!needless, 'bad-argument', 'a default type among the capabilities, §7.2');
+  const listed = carried.every(({ type }) => isDefaultExtension(type) || extensions.includes(type));
+  demand(listed, 'bad-argument', 'an extension that the capabilities do not list, §10');
 }
 
 /** The first thing a client of these capabilities lacks to be member of a group with these extensions (§7.3, §13.4). */
