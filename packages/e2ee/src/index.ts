@@ -4,24 +4,16 @@ export type { Body, Content, ContentDraft, TransferId } from './content.ts';
 export { CONTENT_VERSION, decodeContent, encodeContent } from './content.ts';
 export type { Credential, KnownDevice, OwnDevice } from './credential.ts';
 export { CREDENTIAL_BYTES, credentialOf, decodeCredential, encodeCredential, ownDevice } from './credential.ts';
-export type {
-  Author,
-  ConversationInput,
-  DecryptedContent,
-  DecryptRowInput,
-  EncryptedContent,
-  FoundDirectInput,
-  FoundedDirect,
-  FoundRefusal,
-  JoinDirectInput,
-  JoinedDirect,
-  JoinRefusal,
-  LeafRenewal,
-  MergedCommit,
-  RefusedRow,
-  RowRefusal,
-} from './direct.ts';
-export { decryptRow, encryptContent, foundDirect, joinDirect, renewLeaf } from './direct.ts';
+export type { ConversationInput, EncryptedContent } from './direct/encrypt.ts';
+export { encryptContent } from './direct/encrypt.ts';
+export type { FoundDirectInput, FoundedDirect, FoundRefusal } from './direct/found.ts';
+export { foundDirect } from './direct/found.ts';
+export type { JoinDirectInput, JoinedDirect, JoinRefusal } from './direct/join.ts';
+export { joinDirect } from './direct/join.ts';
+export type { Author, DecryptedContent, DecryptRowInput, MergedCommit, RefusedRow, RowRefusal } from './direct/read.ts';
+export { decryptRow } from './direct/read.ts';
+export type { LeafRenewal } from './direct/renew.ts';
+export { renewLeaf } from './direct/renew.ts';
 export type {
   Advanced,
   CredentialCheck,
