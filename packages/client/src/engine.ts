@@ -10,11 +10,14 @@ export { certifyAccount, certifyDevice, recoverySigning } from './shell/device-k
 export { Engine } from './shell/engine.ts';
 export type { EngineOptions, Resumption } from './shell/engine.ts';
 export { freshId } from './shell/fresh-id.ts';
+export { ForwardedEvents } from './shell/link-events.ts';
 export { initialChanges, Ledger } from './shell/ledger.ts';
 export type { Link, LinkEvents, RequestKind, RequestValue } from './shell/link-port.ts';
 export type { NewKeys } from './shell/new-identity.ts';
+export { replaceDevice } from './shell/new-device.ts';
 export { resetIdentity } from './shell/new-identity.ts';
 export { queueCommit } from './shell/queue.ts';
+export { publishDevice, recoverDevice } from './shell/recover-device.ts';
 export { Requests } from './shell/requests.ts';
 export { Sender } from './shell/send.ts';
 export type { ClientStore, Collection, StoreChange } from './stores/port.ts';

@@ -164,7 +164,7 @@ export const codes = {
   CERTIFICATE_REJECTED: {
     number: 32,
     text: 'A certificate is not valid.',
-    hint: 'Check the clock of this device; otherwise somebody tampers with keys.',
+    hint: 'Check the clocks of this device and of the server; otherwise somebody tampers with keys.',
     retry: 'never',
   },
   VERSION_CONFLICT: {

@@ -2,6 +2,7 @@
 import { importRsaPrivate, openerOf, openSealed } from '@securechat/crypto';
 import type { AccountId, control } from '@securechat/wire';
 import { idOf, SecureChatError } from '@securechat/wire';
+import { forgettable } from '../core/forgettable.ts';
 import type { LedgerChange } from './ledger-change.ts';
 import { countFresh, replenish } from './key-packages.ts';
 import type { Link } from './link-port.ts';
@@ -10,9 +11,6 @@ import { linkOf } from './open-account.ts';
 import { renewLeaves } from './renewal.ts';
 import { giveUp } from './settle.ts';
 
-const DAY_MS = 24 * 60 * 60 * 1000;
-/** An accepted row that no receipt ever came for: the server has dropped the message by then. */
-const ACCEPTED_KEPT_MS = 35 * DAY_MS;
 /** Far above any mailbox or outbox, far below where numbers lose precision. */
 const NUMBER_MAX = 2 ** 48;
 /** Groups that are over and still read, per conversation: what was sent in them has arrived or bounced long before. */
@@ -166,10 +164,8 @@ async function mirrorBlocks(account: OpenAccount, keep: (blocked: ReadonlySet<Ac
 }
 
 async function forgetOldRows(account: OpenAccount): Promise<void> {
-  const before = account.nowMs() - ACCEPTED_KEPT_MS;
-  const old = [...account.ledger.outbox.values()].filter((row) => row.acceptedMs > 0 && row.acceptedMs < before);
-  if (old.length > 0)
-    await account.ledger.commit(old.map(({ order }): LedgerChange => ({ drop: 'outbox', key: order })));
+  const old = forgettable(account.ledger.outbox.values(), account.nowMs());
+  if (old.length > 0) await account.ledger.commit(old.map((key): LedgerChange => ({ drop: 'outbox', key })));
 }
 
 async function forgetOldGroups(account: OpenAccount): Promise<void> {

@@ -3,11 +3,9 @@
  * with its keys. Without one the password opens the account at the server and the recovery words its vault; this device
  * becomes the account's only one, and conversations go on in successor groups.
  */
-import type { AccountBundle } from '@securechat/crypto';
-import { systemEntropy, verifyAccountBundle, wipe } from '@securechat/crypto';
-import { openVault } from '@securechat/e2ee';
-import type { AccountId, control, Fingerprint } from '@securechat/wire';
-import { idOf, normaliseUsername, SecureChatError } from '@securechat/wire';
+import { systemEntropy, wipe } from '@securechat/crypto';
+import type { Fingerprint } from '@securechat/wire';
+import { normaliseUsername, SecureChatError } from '@securechat/wire';
 import type { ClientOptions } from '../api.ts';
 import type { AccountRecord } from '../core/record-account.ts';
 import { normalisedPassword } from '../password.ts';
@@ -15,12 +13,12 @@ import { accountFolder, findAccount } from '../profile.ts';
 import { recoveryEntropyOf } from '../recovery-words.ts';
 import { hasStore } from '../stores/sqlite/store.ts';
 import type { DeviceKeys } from './device-keys.ts';
-import { certifyDevice, createDeviceKeys } from './device-keys.ts';
+import { createDeviceKeys } from './device-keys.ts';
 import { ForwardedEvents } from './link-events.ts';
-import type { Link } from './link-port.ts';
 import { replaceDevice } from './new-device.ts';
 import type { OpenProfile } from './open-profile.ts';
 import { claimFolder, createProfile, unlockProfile } from './open-profile.ts';
+import { publishDevice, recoverDevice } from './recover-device.ts';
 import type { OpenedLink, ServerAt } from './server-pin.ts';
 import { isNews, openPinned, remember } from './server-pin.ts';
 
@@ -71,7 +69,7 @@ export async function signIn(input: SignInInput): Promise<SignedIn> {
         },
       );
       try {
-        await publish(opened.link, account);
+        await publishDevice(opened.link, account);
       } catch (error) {
         await profile.store.close();
         await profile.lock.release();
@@ -107,7 +105,7 @@ export async function recoverInto(input: SignInInput, profile: OpenProfile): Pro
     });
     wipe(recoveryEntropy);
     await replaceDevice(profile.ledger, account);
-    await publish(opened.link, account);
+    await publishDevice(opened.link, account);
     return { link: opened, events };
   } catch (error) {
     opened.link.close();
@@ -135,75 +133,21 @@ async function recover(
   if (words === undefined || keys === undefined) throw new SecureChatError('RECOVERY_WORDS_REQUIRED');
   const recoveryEntropy = recoveryEntropyOf(words);
   try {
-    return await recovered(input, { link, done, username, recoveryEntropy, keys });
+    const nowMs = input.nowMs();
+    const account = await recoverDevice({
+      link,
+      done,
+      username,
+      recoveryEntropy,
+      device: keys,
+      nowMs,
+      entropy: systemEntropy,
+    });
+    return { account, recoveryEntropy };
   } catch (error) {
     wipe(recoveryEntropy);
     throw error;
   }
-}
-
-async function recovered(
-  input: SignInInput,
-  { link, done, username, recoveryEntropy, keys }: Proven,
-): Promise<{ readonly account: AccountRecord; readonly recoveryEntropy: Uint8Array }> {
-  const bundle = await verifyOwn(done, link.serverFingerprint, username, input.nowMs());
-  const { account, sequence } = bundle.account;
-  const answer = await link.request('getVault', {});
-  if (answer.$case !== 'vault') throw new SecureChatError('MALFORMED');
-  const { vault } = answer.value;
-  const { identity } = await openVault({ vault, account, sequence, recoveryEntropy, entropy: systemEntropy });
-  if (identity.public.fingerprint !== bundle.account.identity.fingerprint)
-    throw new SecureChatError('CERTIFICATE_REJECTED', { text: 'The vault holds another identity.' });
-  const device = await keys;
-  const { deviceJws, listJws } = await certifyDevice({
-    identity,
-    account,
-    sequence,
-    keys: device,
-    listVersion: bundle.list.version + 1,
-    previous: bundle.list.hash,
-    nowMs: input.nowMs(),
-  });
-  return {
-    recoveryEntropy,
-    account: {
-      stage: 'registered',
-      server: bundle.account.server,
-      account,
-      username,
-      device: device.device,
-      accountJws: done.accountJws,
-      listJws,
-      deviceJws,
-      signing: device.signing.privateKey,
-      sealing: device.sealing.exportPkcs8(),
-      vault: new Uint8Array(0),
-    },
-  };
-}
-
-/** The password was right; the words are a choice of the list. */
-interface Proven {
-  readonly link: Link;
-  readonly done: control.LoginDone;
-  readonly username: string;
-  readonly recoveryEntropy: Uint8Array;
-  readonly keys: Promise<DeviceKeys>;
-}
-
-function verifyOwn(
-  done: control.LoginDone,
-  server: Fingerprint,
-  username: string,
-  nowMs: number,
-): Promise<AccountBundle> {
-  const { accountJws, listJws, deviceJws } = done;
-  const account = idOf<AccountId>(done.account);
-  return verifyAccountBundle({ accountJws, listJws, deviceJws, server, account, username, nowMs });
-}
-
-async function publish(link: Link, { deviceJws, listJws }: AccountRecord): Promise<void> {
-  await link.request('publishDevices', { deviceJws, listJws });
 }
 
 /** What is no name is nobody's: the same answer as for a wrong password. */

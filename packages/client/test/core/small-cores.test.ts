@@ -6,12 +6,14 @@ import { idOf, limits } from '@securechat/wire';
 import fc from 'fast-check';
 import { RECONNECT_MS_MAX, reconnectDelayMs, RETRY_MS_MAX, retryDelayMs } from '../../src/core/backoff.ts';
 import { updateConnection } from '../../src/core/connection.ts';
+import { ACCEPTED_ROWS_MAX, forgettable } from '../../src/core/forgettable.ts';
 import type { GroupFacts } from '../../src/core/lineage.ts';
 import { newestGroup, nextFounding, sendingGroup } from '../../src/core/lineage.ts';
 import { MISSING_MAX, noteChainNumber } from '../../src/core/order.ts';
 import type { Received } from '../../src/core/order.ts';
 import type { ContactRecord } from '../../src/core/record-contact.ts';
 import { advances } from '../../src/core/record-message.ts';
+import type { OutboxRecord } from '../../src/core/record-outbox.ts';
 import { overdue } from '../../src/core/record-parked.ts';
 import { judge } from '../../src/core/trust.ts';
 
@@ -198,4 +200,27 @@ test('parked rows are given up at their limits and not one before', () => {
     overdue([parked(1, half, 0), parked(2, half + 1, 0)], 0).map(({ row }) => row.seq),
     [1],
   );
+});
+
+test('an accepted message is remembered for 400 days, or until 10,000 others came after it', () => {
+  const dayMs = 86_400_000;
+  const row = (order: number, acceptedMs: number): OutboxRecord => ({
+    order,
+    user: 'bob',
+    kind: 'message',
+    onlineOnly: false,
+    message: idOf(new Uint8Array(16)),
+    transfer: undefined,
+    draft: new Uint8Array(0),
+    sealed: undefined,
+    acceptedMs,
+    createdMs: 1,
+  });
+  // The second is still under way.
+  const few = [row(1, dayMs), row(2, 0), row(3, 2 * dayMs)];
+  assert.deepEqual(forgettable(few, 401 * dayMs), []);
+  assert.deepEqual(forgettable(few, 401 * dayMs + 1), [1]);
+  const many = Array.from({ length: ACCEPTED_ROWS_MAX }, (_, at) => row(at + 1, dayMs));
+  assert.deepEqual(forgettable(many.toReversed(), dayMs), []);
+  assert.deepEqual(forgettable([row(ACCEPTED_ROWS_MAX + 1, dayMs), ...many], dayMs), [1]);
 });
