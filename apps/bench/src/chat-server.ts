@@ -2,23 +2,22 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { limits } from '@securechat/wire';
+import type * as LimitsModule from '@securechat/wire';
 import { startSubject } from './subject.ts';
 import type { Subject } from './subject.ts';
 
 const OWN_CHECKOUT = join(import.meta.dirname, '../../..');
 
 /** Limits that pace one person or one address; those that bound memory stay as they are. */
-const paced = Object.keys(limits).filter(
-  (name) =>
-    /Per(Second|Minute|Hour|Day)$|Burst$|^registrations|^connectionsPerAddress|^unauthenticated|^loginFailuresFree|^inviteUses/.test(
-      name,
-    ) && limits[name as keyof typeof limits].scope === 'server',
-);
+const PACED =
+  /Per(Second|Minute|Hour|Day)$|Burst$|^registrations|^connectionsPerAddress|^unauthenticated|^loginFailuresFree|^inviteUses/;
 
 /** Starts on a data folder, or on a fresh one; port 0 on loopback for both transports. `checkout`: whose server it is. */
-export function startChatServer(folder: string, rsaBits: number, checkout = OWN_CHECKOUT): Promise<Subject> {
-  const limitFlags = paced.flatMap((name) => ['--limit', `${name}=1000000000`]);
+export async function startChatServer(folder: string, rsaBits: number, checkout = OWN_CHECKOUT): Promise<Subject> {
+  // Another checkout has a table of its own.
+  const { limits } = (await import(join(checkout, 'packages/wire/src/limits.ts'))) as typeof LimitsModule;
+  const paced = Object.entries(limits).filter(([name, { scope }]) => PACED.test(name) && scope === 'server');
+  const limitFlags = paced.flatMap(([name]) => ['--limit', `${name}=1000000000`]);
   const listeners = ['--listen', '127.0.0.1:0', '--listen-tcp', '127.0.0.1:0'];
   return startSubject([
     join(checkout, 'apps/terminal/bin/securechat.js'),

@@ -3,7 +3,7 @@ export { createLocalBus } from './bus/local.ts';
 export type { AccountRecord } from './core/records.ts';
 export { encodeRecord } from './core/records.ts';
 export { decideSubmit } from './core/mailbox.ts';
-export type { SubmitFacts, SubmitOutcome } from './core/mailbox.ts';
+export type { SubmitFacts, SubmitOutcome } from './core/submit-facts.ts';
 export type { Log } from './log.ts';
 export type { ServerConfig } from './config.ts';
 export { loadConfig } from './config.ts';

@@ -2,41 +2,28 @@
 import type { Server } from 'node:net';
 import { join } from 'node:path';
 import type { Entropy } from '@securechat/crypto';
-import { systemEntropy } from '@securechat/crypto';
 import type { AccountId, Fingerprint } from '@securechat/wire';
 import { ADDRESS_KEY, makeInvite } from './admin.ts';
-import { openFileBlobs } from './blobs/files.ts';
-import { createLocalBus } from './bus/local.ts';
+import { assemble } from './assemble.ts';
 import type { ServerConfig } from './config.ts';
 import { FIRST_INVITE } from './core/invites.ts';
 import { dataFiles, prepareDataFolder } from './data-folder.ts';
-import { openKeys } from './keys.ts';
+import { drain } from './drain.ts';
 import { listen } from './listen.ts';
 import type { Log, LogSink } from './log.ts';
 import { createLog } from './log.ts';
-import { openOpaque, openOpaqueSetup } from './opaque/index.ts';
 import { openStore, startErrorOf } from './open-store.ts';
-import { Acks } from './shell/acks.ts';
-import { Acquaintances } from './shell/acquaintances.ts';
 import { openAdminSocket } from './shell/admin-socket.ts';
 import type { Ticket } from './shell/admission.ts';
 import { Admission } from './shell/admission.ts';
-import { cutConnections } from './shell/doors.ts';
-import { Gate } from './shell/gate.ts';
 import { startHousekeeping } from './shell/housekeeping.ts';
 import { Link } from './shell/link.ts';
-import { Links } from './shell/links.ts';
 import type { Clock, ServerParts } from './shell/parts.ts';
-import { Presences } from './shell/presences.ts';
-import { Rates } from './shell/rates.ts';
 import { createTcpServer } from './shell/tcp.ts';
 import type { TlsMaterial } from './shell/tls.ts';
 import { readTlsMaterial } from './shell/tls.ts';
 import type { Transport } from './shell/transport.ts';
-import { CLOSE_DRAIN_MS } from './shell/transport.ts';
 import { createWebSocketServer } from './shell/websocket.ts';
-import { Workload } from './shell/workload.ts';
-import { StartError } from './start-error.ts';
 import type { Store, StoreError } from './stores/port.ts';
 
 /** Parts that tests replace. */
@@ -66,13 +53,6 @@ export interface RunningServer {
   /** Resolves when the server is down: by `close`, or because its disk failed (the process should end with an error). */
   readonly stopped: Promise<'closed' | 'failed'>;
 }
-
-/** Handshakes at once: each has one RSA operation at a time on the four threads of libuv's pool. */
-const HANDSHAKES_AT_ONCE = 4;
-const DRAIN_MS = 10_000;
-/** Clients come back after a second, spread over this time. */
-const COME_BACK_MS_MIN = 1000;
-const COME_BACK_MS = 5000;
 
 /** StartError with one sentence and an exit code when it cannot start. */
 export async function runServer(config: ServerConfig, surroundings: ServerSurroundings = {}): Promise<RunningServer> {
@@ -175,65 +155,6 @@ async function start({ config, surroundings, log, undo, takeDown }: Starting): P
   };
 }
 
-/** Everything behind the listeners. */
-async function assemble(input: {
-  readonly config: ServerConfig;
-  readonly surroundings: ServerSurroundings;
-  readonly log: Log;
-  readonly undo: (() => Promise<void> | void)[];
-  readonly store: Store;
-}): Promise<ServerParts> {
-  const { config, surroundings, log, undo, store } = input;
-  const entropy = surroundings.entropy ?? systemEntropy;
-  const clock = surroundings.clock ?? { wallMs: () => Date.now(), monotonicMs: () => performance.now() };
-  const { data, limits, rsaBits } = config;
-  const keys = await openKeys({ folder: data, rsaBits, nowMs: clock.wallMs(), entropy });
-  const opaque = openOpaque({
-    setup: await opaqueSetup(join(data, dataFiles.opaque)),
-    queuedMax: limits.opaqueQueuedMax,
-  });
-  undo.push(() => opaque.close());
-  const links = new Links();
-  const acquaintances = new Acquaintances(store, clock.monotonicMs);
-  const presences = new Presences({
-    links,
-    acquaintances,
-    contactsOnly: config.registration === 'open',
-    nowMs: clock.monotonicMs,
-    random: () => (entropy(1)[0] ?? 0) / 256,
-    log,
-  });
-  undo.push(() => presences.stop());
-  const acks = new Acks(store, log);
-  undo.push(() => acks.flush());
-  return {
-    config,
-    clock,
-    entropy,
-    log,
-    keys,
-    store,
-    blobs: await openFileBlobs(join(data, dataFiles.blobs)),
-    bus: createLocalBus(),
-    opaque,
-    links,
-    acks,
-    presences,
-    acquaintances,
-    rates: new Rates(limits, clock.monotonicMs),
-    handshakes: new Gate({ atOnce: HANDSHAKES_AT_ONCE, queuedMax: limits.handshakesQueuedMax }),
-    work: new Workload(entropy, limits.challengeMs),
-  };
-}
-
-async function opaqueSetup(path: string): Promise<string> {
-  try {
-    return await openOpaqueSetup(path);
-  } catch (cause) {
-    throw new StartError(2, cause instanceof Error ? cause.message : `The key file ${path} cannot be used.`, { cause });
-  }
-}
-
 function createListeners(input: {
   readonly parts: ServerParts;
   readonly tls: TlsMaterial | undefined;
@@ -271,27 +192,6 @@ async function prepareRecords(
   await store.put([{ space: 'server', key: ADDRESS_KEY, ifVersion: 'any', value }]);
   if (config.registration === 'closed' || (await store.list('account', '', '', 1)).length > 0) return undefined;
   return (await makeInvite(FIRST_INVITE, { store, nowMs })).code;
-}
-
-/** Clients are told to come back; what was taken is answered and sent; whoever does not go in time is cut. */
-async function drain(input: {
-  readonly links: Links;
-  readonly admission: Admission;
-  readonly clock: Clock;
-  readonly servers: readonly Server[];
-}): Promise<void> {
-  const { links, admission, clock, servers } = input;
-  for (const server of servers) if (server.listening) server.close();
-  for (const link of links.all) link.goAway(COME_BACK_MS_MIN + Math.floor(Math.random() * COME_BACK_MS));
-  await waitFor(() => links.all.size === 0, DRAIN_MS, clock);
-  for (const link of links.all) link.finish();
-  await waitFor(() => admission.connections === 0, CLOSE_DRAIN_MS, clock);
-  for (const server of servers) cutConnections(server);
-}
-
-async function waitFor(holds: () => boolean, ms: number, clock: Clock): Promise<void> {
-  const untilMs = clock.monotonicMs() + ms;
-  while (!holds() && clock.monotonicMs() < untilMs) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
 function pageOf(address: string): string {

@@ -1,87 +1,74 @@
 /**
- * One connection: handshake, records, frames, requests. Here bytes are untrusted for the last time.
- *
- * Before attach everything is taken one by one, because keys change between records. Afterwards hot frames are handled as
- * they come, and requests one after the other. Whatever is wrong ends in one generic close, at a multiple of
- * `refusalDelayMs` after the frame came.
+ * One connection, from its first byte to its end: what came before attach (early.ts) and after it (attached.ts), requests
+ * and their answers. Here bytes are untrusted for the last time. Whatever is wrong ends in one generic close, at a
+ * multiple of `refusalDelayMs` after the frame came.
  */
-import type { Session } from '@securechat/session';
 import { refusalWaitMs } from '@securechat/session';
 import type { Code, Frame } from '@securechat/wire';
-import { ByteWriter, codes, control, decodeMessage, FrameReader, SecureChatError } from '@securechat/wire';
-import type { Bucket, BucketRule } from '../core/bucket.ts';
-import { spend } from '../core/bucket.ts';
+import { ByteWriter, codes, control, decodeMessage } from '@securechat/wire';
 import type { Ticket } from './admission.ts';
 import { Attached } from './attached.ts';
 import { Deadline } from './deadline.ts';
+import type { Established } from './early.ts';
+import { Early } from './early.ts';
 import type { Caller, Reply, ResponseBody } from './execute.ts';
 import { runEffects } from './execute.ts';
-import { Handshake } from './handshake.ts';
-import { Line } from './line.ts';
 import type { LinkHandle } from './links.ts';
 import type { LinkState } from './link-state.ts';
-import { BUFFERED_BYTES_LOST, Outbox } from './outbox.ts';
+import { Manners } from './manners.ts';
+import { BUFFERED_BYTES_LOST } from './outbox.ts';
 import type { ServerParts } from './parts.ts';
 import { Pulse } from './pulse.ts';
 import { serveRequest } from './serve.ts';
-import type { ResumedDevice } from './take-resumption.ts';
 import type { Transport } from './transport.ts';
 
-/** What a stranger may have waiting here; a client sends one thing and waits for its answer. */
-const EARLY_BYTES_MAX = 64 * 1024;
 const PING_BYTES_MAX = 32;
-
-interface EarlyFrame {
-  readonly frame: Uint8Array;
-  readonly bytes: number;
-  readonly atMs: number;
-}
-
-interface Established {
-  readonly session: Session;
-  readonly outbox: Outbox;
-  readonly reader: FrameReader;
-  readonly resumed: ResumedDevice | undefined;
-}
 
 export class Link implements LinkHandle {
   readonly #server: ServerParts;
   readonly #transport: Transport;
   readonly #ticket: Ticket;
-  readonly #handshake: Handshake;
-  readonly #early: Line<EarlyFrame>;
+  readonly #early: Early;
   readonly #deadline: Deadline;
   readonly #pulse: Pulse;
-  readonly #bucketRule: BucketRule;
-  #bucket: Bucket | undefined;
+  readonly #manners: Manners;
   #established: Established | undefined;
   #attached: Attached | undefined;
   #state: LinkState = { kind: 'anonymous' };
   #closing = false;
   #leaving = false;
-  #protocolErrors = 0;
 
   constructor(server: ServerParts, transport: Transport, ticket: Ticket) {
     this.#server = server;
     this.#transport = transport;
     this.#ticket = ticket;
-    this.#handshake = new Handshake(server, transport.kind);
     const { limits } = server.config;
-    this.#bucketRule = { burst: limits.framesBurst, perSecond: limits.framesPerSecond };
+    this.#manners = new Manners(limits, () => this.#nowMs());
     this.#pulse = new Pulse(limits, server.entropy, this.#nowMs());
-    this.#early = new Line({
-      take: (early) => this.#takeEarly(early),
-      onFailure: (cause, { atMs }) => {
-        if (!(cause instanceof SecureChatError)) server.log.error('link failed', { cause });
-        this.#refuse(atMs);
-      },
-    });
     transport.onFrame = (frame) => this.#receive(frame);
     transport.onClose = () => this.#closed();
     transport.onDrain = () => this.#progress();
     server.links.add(this);
     this.#deadline = new Deadline(limits.authDeadlineMs, () => this.finish());
-    transport.send([this.#handshake.hello]);
+    this.#early = new Early({
+      server,
+      transport,
+      stage: () => this.#stage(),
+      onEstablished: (established) => {
+        this.#established = established;
+        this.#deadline.extend();
+      },
+      serve: (frame, atMs) => this.#serve(frame, atMs),
+      pong: (frame) => this.#pong(frame),
+      onLateRecord: (record) => this.#takeRecord(record),
+      refuse: (atMs) => this.#refuse(atMs),
+    });
+  }
+
+  #stage(): 'open' | 'attaching' | 'attached' | 'closing' {
+    if (this.#closing) return 'closing';
+    if (this.#attached !== undefined) return 'attached';
+    return this.#state.kind === 'attaching' ? 'attaching' : 'open';
   }
 
   event(event: control.Event): void {
@@ -129,8 +116,7 @@ export class Link implements LinkHandle {
     const atMs = this.#nowMs();
     this.#pulse.heard(atMs);
     if (this.#attached !== undefined) return this.#takeRecord(frame);
-    if (this.#early.bytes + frame.length > EARLY_BYTES_MAX) return this.#refuse(atMs);
-    this.#early.push({ frame, bytes: frame.length, atMs });
+    this.#early.push(frame, atMs);
   }
 
   /** Something came or was done. Who leaves does so once what was taken is answered. */
@@ -138,52 +124,6 @@ export class Link implements LinkHandle {
     if (this.#closing) return;
     if (!this.#leaving) this.#attached?.balance();
     else if (this.#attached?.idle ?? true) this.finish();
-  }
-
-  // ---- before attach: one by one ----
-
-  async #takeEarly({ frame, atMs }: EarlyFrame): Promise<void> {
-    if (this.#attached !== undefined) this.#takeRecord(frame);
-    else if (this.#established === undefined) await this.#shake(frame, atMs);
-    else await this.#takeEarlyRecord(this.#established, frame, atMs);
-  }
-
-  async #shake(frame: Uint8Array, atMs: number): Promise<void> {
-    const step = await this.#handshake.take(frame);
-    if (this.#closing) {
-      if (step.kind === 'established') step.session.wipe();
-      return;
-    }
-    if (step.kind === 'refused') return this.#refuse(atMs);
-    this.#transport.send([step.reply]);
-    if (step.kind === 'again') return;
-    const { session, resumed } = step;
-    this.#established = {
-      session,
-      resumed,
-      outbox: new Outbox(this.#transport, session, this.#server.clock.monotonicMs),
-      reader: new FrameReader(this.#server.config.limits.frameBytesBeforeAuthMax),
-    };
-    this.#deadline.extend();
-  }
-
-  async #takeEarlyRecord(established: Established, record: Uint8Array, atMs: number): Promise<void> {
-    const { session, reader } = established;
-    const plaintext = session.open(record);
-    if (plaintext === undefined) return this.#refuse(atMs);
-    const frames = reader.push(plaintext);
-    for (const [index, frame] of frames.entries()) {
-      if (this.#closing) return;
-      if (frame.kind === 'ping' && this.#state.kind !== 'attaching') this.#pong(frame);
-      else if (frame.kind !== 'request') return this.#refuse(atMs);
-      else {
-        const transcript = session.transcript;
-        await this.#serve(frame, atMs);
-        // A frame never spans two keys: whoever knew the old ones could put words into the mouth of the new.
-        const changed = !this.#closing && session.transcript !== transcript;
-        if (changed && (index < frames.length - 1 || reader.heldBytes > 0)) return this.#refuse(atMs);
-      }
-    }
   }
 
   // ---- attached: as it comes ----
@@ -208,20 +148,12 @@ export class Link implements LinkHandle {
   }
 
   #pong(frame: Frame): void {
-    if (frame.body.length > PING_BYTES_MAX || this.#spend(1) !== undefined) this.#protocolError();
+    if (frame.body.length > PING_BYTES_MAX || this.#manners.spend(1) !== undefined) this.#protocolError();
     else this.#established?.outbox.send('pong', frame.body);
   }
 
   #protocolError(): void {
-    this.#protocolErrors += 1;
-    if (this.#protocolErrors > this.#server.config.limits.protocolErrorsMax) this.#refuse(this.#pulse.heardMs);
-  }
-
-  /** Undefined: spent. Otherwise the milliseconds until there is enough. */
-  #spend(cost: number): number | undefined {
-    const spent = spend(this.#bucket, this.#bucketRule, this.#nowMs(), cost);
-    this.#bucket = spent.bucket;
-    return spent.kind === 'spent' ? undefined : spent.retryAfterMs;
+    if (!this.#manners.forgive()) this.#refuse(this.#pulse.heardMs);
   }
 
   // ---- requests ----
@@ -230,7 +162,7 @@ export class Link implements LinkHandle {
     const { reply, malformed } = await serveRequest(frame, {
       server: this.#server,
       caller: this.#caller(),
-      spend: (cost) => this.#spend(cost),
+      spend: (cost) => this.#manners.spend(cost),
     });
     if (malformed) this.#protocolError();
     if (!this.#closing) await this.#answer(frame, reply, atMs);

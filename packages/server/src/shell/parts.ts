@@ -1,4 +1,4 @@
-/** What a running server is made of, as operations and links see it. Composed in run-server.ts alone. */
+/** What a running server is made of, as operations and links see it. Composed in assemble.ts alone. */
 import type { Entropy } from '@securechat/crypto';
 import type { Blobs } from '../blobs/port.ts';
 import type { Bus } from '../bus/port.ts';

@@ -3,8 +3,9 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Code, Limits } from '@securechat/wire';
 import { codes, control, defaultLimits, idBytes } from '@securechat/wire';
-import type { MailboxFacts, SubmitFacts, SubmitOutcome } from '../../src/core/mailbox.ts';
-import { decideSubmit, DEDUPE_WINDOW } from '../../src/core/mailbox.ts';
+import type { MailboxFacts, SubmitFacts, SubmitOutcome } from '../../src/core/submit-facts.ts';
+import { DEDUPE_WINDOW } from '../../src/core/append.ts';
+import { decideSubmit } from '../../src/core/mailbox.ts';
 import type { Submission } from '../../src/stores/port.ts';
 import { actorNamed, bytesNamed, commit, founding, idNamed, message } from '../stores/stage.ts';
 

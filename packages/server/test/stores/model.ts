@@ -7,7 +7,7 @@ import type { AccountId, Code, DeviceId, GroupId, Limits, MailboxSeq, RowKind } 
 import { codes, control, idBytes } from '@securechat/wire';
 import { afterAccepted, afterRefusal } from '../../src/core/chain.ts';
 import type { RefusedChain } from '../../src/core/chain.ts';
-import type { StoredAt } from '../../src/core/mailbox.ts';
+import type { StoredAt } from '../../src/core/submit-facts.ts';
 import { decideSubmit } from '../../src/core/mailbox.ts';
 import type {
   AppendedRow,

@@ -1,7 +1,7 @@
 /** The table of operations over one database; every one runs inside the writer's transaction. */
 import type { DatabaseSync } from 'node:sqlite';
 import type { DeviceId, Limits } from '@securechat/wire';
-import type { SubmitOutcome } from '../../core/mailbox.ts';
+import type { SubmitOutcome } from '../../core/submit-facts.ts';
 import type { KeyPackageTaken, Submission } from '../port.ts';
 import { StoreError } from '../port.ts';
 import { Accounts } from './accounts.ts';

@@ -1,6 +1,6 @@
 /** Lists of ids in one column or one message: 22 characters each, one after the other. */
 import type { BinaryId, DeviceId } from '@securechat/wire';
-import type { StoredAt } from '../../core/mailbox.ts';
+import type { StoredAt } from '../../core/submit-facts.ts';
 
 const ID_CHARS = 22;
 

@@ -1,7 +1,7 @@
 /** The store over SQLite, as the main thread sees it: calls are collected while the writer commits, and go out together. */
 import { Worker } from 'node:worker_threads';
 import type { AccountId, DeviceId, Limits } from '@securechat/wire';
-import { bodiesOf, resyncBody } from '../../core/mailbox.ts';
+import { bodiesOf, resyncBody } from '../../core/append.ts';
 import type {
   AppendedRow,
   AttachedDevice,

@@ -12,7 +12,7 @@ import type {
   SlotFacts,
   SubmitFacts,
   SubmitOutcome,
-} from '../../core/mailbox.ts';
+} from '../../core/submit-facts.ts';
 import { decideSubmit } from '../../core/mailbox.ts';
 import type { Submission } from '../port.ts';
 import type { Attachments } from './attachments.ts';
