@@ -23,6 +23,7 @@ import type { KeyPackage } from '../src/group/key-package.ts';
 import { createKeyPackage, readKeyPackage } from '../src/group/key-package.ts';
 import type { Policy } from '../src/group/policy.ts';
 import type { Proposal } from '../src/group/proposal.ts';
+import { readProposal } from '../src/group/proposal.ts';
 import { proposeUpdate } from '../src/group/send.ts';
 import { validateGroupInfo } from '../src/group/open-group-info.ts';
 import { encodeGroupContext } from '../src/schedule/group-context.ts';
@@ -774,6 +775,9 @@ refusal('an optional that is neither there nor not is refused (§2.1.1)', 'malfo
 );
 refusal('a vector inside must not reach beyond its own end (§2.1.2)', 'malformed', () =>
   decode(Uint8Array.of(2, 5, 1, 1, 1, 1, 1), (reader) => reader.list((r) => r.vector())),
+);
+refusal('a proposal of a type that is not known is refused (§13.1)', 'unsupported', () =>
+  decode(Uint8Array.of(0x0a, 0x0a, 0), readProposal),
 );
 refusal('another protocol version is refused (§6)', 'unsupported', ({ alice }) =>
   decodeMessage(alice.send('hello').with(1, 2)),
