@@ -5,11 +5,13 @@
 import assert from 'node:assert/strict';
 import {
   existsSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   readlinkSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -23,9 +25,11 @@ import { chunkCount, chunkPlace, createFileKey, fileSealer } from '@securechat/e
 import type { AccountId, BlobId, control, MessageId } from '@securechat/wire';
 import { concatBytes, idOf, SecureChatError } from '@securechat/wire';
 import type { TransferRecord } from '../src/core/record-transfer.ts';
-import { Download, removeTemporary } from '../src/shell/download.ts';
+import { Download } from '../src/shell/download.ts';
 import { freshId } from '../src/shell/fresh-id.ts';
 import type { Link } from '../src/shell/link-port.ts';
+import { findPlaced, placeFile } from '../src/shell/place-file.ts';
+import { removeTemporary, temporaryOf } from '../src/shell/temporary-file.ts';
 import { upload } from '../src/shell/upload.ts';
 import { temporaryFolder } from './stores.ts';
 
@@ -68,6 +72,7 @@ function sent(path: string, name: string): Sent {
     path,
     chunks: [],
     blob: { id: blob, key: shape.key, chunkBytes: CHUNK, root },
+    placed: '',
     sinceMs: 0,
   };
   return { transfer, shape, root, blob: concatBytes(...chunks) };
@@ -98,7 +103,8 @@ function serving(blob: Uint8Array): Link {
 async function fetched({ transfer, shape, root, blob }: Sent, served = blob): Promise<string> {
   const download = new Download(transfer, shape, root);
   try {
-    return await download.run(serving(served), nothing, never);
+    await download.run({ link: serving(served), onProgress: nothing, stopped: never });
+    return await placeFile(transfer, () => Promise.resolve());
   } finally {
     await download.discard();
   }
@@ -182,14 +188,7 @@ test('parts longer than asked for, or of another kind, end the download', async 
     [{ $case: 'done', value: {} }, 'MALFORMED'],
   ] as const) {
     const download = new Download(one.transfer, one.shape, one.root);
-    await assert.rejects(
-      download.run(
-        linkTo(() => body),
-        nothing,
-        never,
-      ),
-      { code },
-    );
+    await assert.rejects(download.run({ link: linkTo(() => body), onProgress: nothing, stopped: never }), { code });
     await download.discard();
   }
 });
@@ -211,6 +210,75 @@ test('the temporary file of a download that is given up later goes', async (t) =
   assert.deepEqual(readdirSync(folder), []);
 });
 
+// ---- the name, and a crash around it
+
+/** A file that is whole, its name recorded as `placed`, and what else is in the folder. */
+function whole(t: TestContext, placed: string) {
+  const folder = temporaryFolder(t);
+  const { transfer } = sent(folder, 'a.txt');
+  writeFileSync(temporaryOf(transfer), content, { mode: 0o600 });
+  return { folder, transfer: { ...transfer, stage: 'placing' as const, placed: join(folder, placed) } };
+}
+
+test('a name is recorded before it is taken, and another one before that is taken', async (t) => {
+  const { folder, transfer } = whole(t, '');
+  writeFileSync(join(folder, 'a.txt'), 'mine');
+  const recorded: string[] = [];
+  const path = await placeFile(transfer, async (name) => {
+    recorded.push(name);
+    assert.equal(existsSync(name), false);
+    // Somebody is faster.
+    if (recorded.length === 1) writeFileSync(name, 'theirs');
+  });
+  assert.deepEqual(recorded, [join(folder, 'a (2).txt'), join(folder, 'a (3).txt')]);
+  assert.equal(path, recorded[1]);
+  assert.equal(readFileSync(join(folder, 'a (2).txt'), 'utf8'), 'theirs');
+});
+
+test('a crash before the name was taken: the file is whole, and gets it then', async (t) => {
+  const { folder, transfer } = whole(t, 'a.txt');
+  assert.equal(await findPlaced(transfer), 'whole');
+  await placeFile(transfer, () => Promise.resolve());
+  assert.deepEqual(readdirSync(folder), ['a.txt']);
+});
+
+test('a crash between the two names of one file: it has the one, and loses the other', async (t) => {
+  const { folder, transfer } = whole(t, 'a.txt');
+  linkSync(temporaryOf(transfer), transfer.placed);
+  assert.equal(await findPlaced(transfer), 'placed');
+  assert.deepEqual(readdirSync(folder), ['a.txt']);
+});
+
+test('a crash after the name was taken: the file that stands there is known by its content', async (t) => {
+  const { folder, transfer } = whole(t, 'a.txt');
+  await placeFile(transfer, () => Promise.resolve());
+  assert.equal(await findPlaced(transfer), 'placed');
+  writeFileSync(transfer.placed, 'no longer what was sent');
+  assert.equal(await findPlaced(transfer), 'gone');
+  assert.deepEqual(readdirSync(folder), ['a.txt'], 'and what stands there is left alone');
+  rmSync(transfer.placed);
+  assert.equal(await findPlaced(transfer), 'gone');
+});
+
+test('a crash on a disk without hard links: the empty file that held the name goes', async (t) => {
+  const { folder, transfer } = whole(t, 'a.txt');
+  writeFileSync(transfer.placed, '');
+  assert.equal(await findPlaced(transfer), 'whole');
+  await placeFile(transfer, () => Promise.resolve());
+  assert.deepEqual(readdirSync(folder), ['a.txt']);
+  assert.deepEqual(new Uint8Array(readFileSync(transfer.placed)), content);
+});
+
+test('a link or a folder under the recorded name is not the file', async (t) => {
+  const { folder, transfer } = whole(t, 'a.txt');
+  const outside = join(temporaryFolder(t), 'victim');
+  writeFileSync(outside, content);
+  rmSync(temporaryOf(transfer));
+  symlinkSync(outside, transfer.placed);
+  assert.equal(await findPlaced(transfer), 'gone');
+  assert.deepEqual(readdirSync(folder), ['a.txt']);
+});
+
 // ---- uploads
 
 function outgoing(t: TestContext): { readonly one: Sent; readonly path: string } {
@@ -221,9 +289,9 @@ function outgoing(t: TestContext): { readonly one: Sent; readonly path: string }
   return { one: { ...one, transfer: { ...one.transfer, direction: 'up', chunks } }, path };
 }
 
-function uploading({ transfer, shape }: Sent, link: Link): Promise<Uint8Array> {
+function uploading({ transfer: record, shape }: Sent, link: Link): Promise<Uint8Array> {
   const recipient = idOf<AccountId>(new Uint8Array(16));
-  return upload({ link, transfer, shape, recipient, onProgress: nothing, stopped: never });
+  return upload({ link, record, shape, recipient, onProgress: nothing, stopped: never });
 }
 
 test('a server that takes every part and never has one is given up, and not by a flood', async (t) => {

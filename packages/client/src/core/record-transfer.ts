@@ -15,10 +15,10 @@ import {
 
 const directions = ['up', 'down'] as const;
 /**
- * up: offered → sending → ready. down: offered → accepted → fetching → fetched (told when the sender heard of it).
+ * up: offered → sending → ready. down: offered → accepted → fetching → placing (all of it is here, and gets its name).
  * A transfer that ended is deleted.
  */
-const stages = ['offered', 'accepted', 'sending', 'ready', 'fetching'] as const;
+const stages = ['offered', 'accepted', 'sending', 'ready', 'fetching', 'placing'] as const;
 export type TransferStage = (typeof stages)[number];
 
 export interface TransferRecord {
@@ -34,6 +34,8 @@ export interface TransferRecord {
   /** up: SHA-256 of every chunk of plaintext, so that a file changed meanwhile is never sealed under a used nonce. */
   readonly chunks: readonly Uint8Array[];
   readonly blob: BlobFacts | undefined;
+  /** placing: the path it is about to get, or has. Empty before. */
+  readonly placed: string;
   readonly sinceMs: number;
 }
 
@@ -46,7 +48,7 @@ export interface BlobFacts {
 }
 
 export const transferRecord = recordCodec<TransferRecord>(
-  1,
+  2,
   (writer, value) => {
     writeId(writer, value.id);
     writeOne(writer, directions, value.direction);
@@ -62,8 +64,9 @@ export const transferRecord = recordCodec<TransferRecord>(
       writer.vec16(blob.key).u32(blob.chunkBytes).vec16(blob.root);
     });
     writer.u64(value.sinceMs);
+    writeLongText(writer, value.placed);
   },
-  (reader) => ({
+  (reader, written) => ({
     id: readId<MessageId>(reader),
     direction: readOne(reader, directions),
     stage: readOne(reader, stages),
@@ -80,5 +83,6 @@ export const transferRecord = recordCodec<TransferRecord>(
       root: reader.vec16().slice(),
     })),
     sinceMs: reader.u64(),
+    placed: written < 2 ? '' : readLongText(reader),
   }),
 );

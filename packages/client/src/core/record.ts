@@ -13,7 +13,8 @@ export interface RecordCodec<T> {
 export function recordCodec<T>(
   version: number,
   write: (writer: ByteWriter, value: T) => void,
-  read: (reader: ByteReader) => T,
+  /** `written`: the version that wrote it, at most the present one. */
+  read: (reader: ByteReader, written: number) => T,
 ): RecordCodec<T> {
   return {
     encode(value) {
@@ -24,8 +25,9 @@ export function recordCodec<T>(
     decode(bytes) {
       try {
         const reader = new ByteReader(bytes);
-        if (reader.u8() > version) throw new SecureChatError('SCHEMA_NEWER');
-        const value = read(reader);
+        const written = reader.u8();
+        if (written > version) throw new SecureChatError('SCHEMA_NEWER');
+        const value = read(reader, written);
         reader.end();
         return value;
       } catch (cause) {

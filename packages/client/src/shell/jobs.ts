@@ -2,7 +2,7 @@
 export class Jobs<K> {
   readonly #atOnceMax: number;
   readonly #waiting = new Map<K, () => Promise<void>>();
-  readonly #running = new Set<K>();
+  readonly #running = new Map<K, Promise<void>>();
 
   constructor(atOnceMax: number) {
     this.#atOnceMax = atOnceMax;
@@ -15,22 +15,23 @@ export class Jobs<K> {
     this.#next();
   }
 
-  /** What has not begun never does. */
-  clear(): void {
+  /** What has not begun never does. Resolves when what runs has ended. */
+  async stop(): Promise<void> {
     this.#waiting.clear();
+    await Promise.all(this.#running.values());
   }
 
   #next(): void {
     for (const [key, work] of this.#waiting) {
       if (this.#running.size >= this.#atOnceMax) return;
       this.#waiting.delete(key);
-      this.#running.add(key);
-      void work()
+      const ended = work()
         .catch(() => undefined)
         .finally(() => {
           this.#running.delete(key);
           this.#next();
         });
+      this.#running.set(key, ended);
     }
   }
 }

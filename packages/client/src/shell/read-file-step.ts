@@ -45,6 +45,7 @@ function offered(account: OpenAccount, user: string, body: Step<'file-offer'>): 
     path: '',
     chunks: [],
     blob: undefined,
+    placed: '',
     sinceMs: account.nowMs(),
   };
   const open = [...ledger.transfers.values()].filter(

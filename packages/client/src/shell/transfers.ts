@@ -5,17 +5,19 @@ import type { Body, FileShape, TransferId } from '@securechat/e2ee';
 import type { Code } from '@securechat/wire';
 import { SecureChatError } from '@securechat/wire';
 import { isPassing } from '../core/answers.ts';
-import type { TransferRecord } from '../core/record-transfer.ts';
+import type { TransferRecord, TransferStage } from '../core/record-transfer.ts';
 import { describeFile } from './describe-file.ts';
-import { Download, removeTemporary } from './download.ts';
+import { Download } from './download.ts';
 import { freshId } from './fresh-id.ts';
 import { Jobs } from './jobs.ts';
 import type { LedgerChange } from './ledger-change.ts';
 import type { Link } from './link-port.ts';
 import type { OpenAccount } from './open-account.ts';
 import { failureOf } from './open-account.ts';
+import { findPlaced, placeFile } from './place-file.ts';
 import { queueContent } from './queue.ts';
 import type { StateChange } from './settle.ts';
+import { proveRoom, removeTemporary } from './temporary-file.ts';
 import { upload } from './upload.ts';
 
 /** Files under way at once, in either direction; the rest waits. */
@@ -25,12 +27,24 @@ const KEPT_MS = 30 * 24 * 60 * 60 * 1000;
 const PROGRESS_MS = 100;
 /** After something that passes, on a connection that holds. */
 const RETRY_MS = 5_000;
+/** What goes on with the next connection. */
+const underWay: ReadonlySet<TransferStage> = new Set<TransferStage>(['sending', 'fetching', 'placing']);
 /** These pass for a message; a file is too large to wait for them unasked. */
 const final: ReadonlySet<Code> = new Set<Code>(['INTERNAL', 'STORAGE_FULL']);
+
+/** One attempt on one link. */
+interface Run {
+  readonly record: TransferRecord;
+  readonly shape: FileShape;
+  readonly link: Link;
+  readonly stopped: () => boolean;
+  readonly signal: AbortSignal;
+}
 
 export class Transfers {
   readonly #account: OpenAccount;
   readonly #jobs = new Jobs<TransferId>(JOBS_MAX);
+  readonly #stopping = new AbortController();
   readonly #downloads = new Map<TransferId, Download>();
   /** Offers whose sender waits for the answer of `sendFile` and needs no event. */
   readonly #offering = new Set<TransferId>();
@@ -60,6 +74,7 @@ export class Transfers {
       user,
       ...facts,
       blob: undefined,
+      placed: '',
       sinceMs: account.nowMs(),
     };
     const body: Body = { kind: 'file-offer', transfer: id, name, bytes, sha256: facts.sha256 };
@@ -77,7 +92,7 @@ export class Transfers {
     return { id, order, done: () => void this.#offering.delete(id) };
   }
 
-  /** Answers an offer. NO_SUCH_TRANSFER unless it waits for an answer. */
+  /** Answers an offer. NO_SUCH_TRANSFER unless it waits for an answer, FILE_UNWRITABLE: it goes on waiting. */
   async answer(id: string, accepted: boolean, directory: string): Promise<void> {
     const account = this.#account;
     const found = account.ledger.transfers.get(id as TransferId);
@@ -86,8 +101,10 @@ export class Transfers {
     await account.serial.run(user, async () => {
       const record = account.ledger.transfers.get(found.id);
       if (record?.direction !== 'down' || record.stage !== 'offered') throw new SecureChatError('NO_SUCH_TRANSFER');
+      const path = resolve(directory);
+      if (accepted) await proveRoom({ ...record, path });
       const change: LedgerChange = accepted
-        ? { put: 'transfer', value: { ...record, stage: 'accepted', path: resolve(directory) } }
+        ? { put: 'transfer', value: { ...record, stage: 'accepted', path } }
         : { drop: 'transfer', key: record.id };
       const body: Body = { kind: 'file-answer', transfer: record.id, accept: accepted };
       const transfer = accepted ? { transfer: record.id } : {};
@@ -106,7 +123,7 @@ export class Transfers {
         void this.#downloads.get(id)?.discard();
         this.#downloads.delete(id);
         // Also what an earlier process began.
-        if (record.stage === 'fetching') void removeTemporary(record);
+        if (record.stage === 'fetching' || record.stage === 'placing') void removeTemporary(record);
         const { user, name } = record;
         if (!quiet) this.#account.emit({ kind: 'fileFailed', id, user, name, code });
       },
@@ -119,13 +136,14 @@ export class Transfers {
     const old = this.#account.nowMs() - KEPT_MS;
     for (const record of ledger.transfers.values()) {
       if (record.sinceMs < old) await this.#end(record, 'EXPIRED');
-      else if (record.stage === 'sending' || record.stage === 'fetching') this.start(record.id);
+      else if (underWay.has(record.stage)) this.start(record.id);
     }
   }
 
-  /** The account closes: open files are closed; on disk everything stays as it is. */
+  /** The account closes: what runs ends, open files are closed; on disk everything stays as it is. */
   async stop(): Promise<void> {
-    this.#jobs.clear();
+    this.#stopping.abort();
+    await this.#jobs.stop();
     await Promise.all([...this.#downloads.values()].map((download) => download.pause()));
     this.#downloads.clear();
   }
@@ -143,26 +161,27 @@ export class Transfers {
     const { blob, bytes } = record;
     const shape: FileShape = { blob: blob.id, key: blob.key, chunkBytes: blob.chunkBytes, totalBytes: bytes };
     const stopped = (): boolean => account.ended() || account.link() !== link || !account.ledger.transfers.has(id);
+    const run: Run = { record, shape, link, stopped, signal: this.#stopping.signal };
     try {
-      if (record.direction === 'up') await this.#upload(record, shape, link, stopped);
-      else await this.#download(record, shape, link, stopped);
+      if (record.direction === 'up') await this.#upload(run);
+      else await this.#download(run);
     } catch (cause) {
       const { code } = failureOf(cause);
-      // The next connection goes on with it.
-      if (stopped()) return;
+      // The next connection goes on with it, or is there already.
+      if (stopped()) return void setImmediate(() => this.start(id));
       if (isPassing(code) && !final.has(code)) return void setTimeout(() => this.start(id), RETRY_MS).unref();
       if (record.direction === 'down') await this.#giveUp(record, code);
       else await this.#end(record, code);
     }
   }
 
-  async #upload(record: TransferRecord, shape: FileShape, link: Link, stopped: () => boolean): Promise<void> {
+  async #upload(run: Run): Promise<void> {
     const account = this.#account;
+    const { record, shape } = run;
     const { user, id } = record;
     const recipient = account.ledger.contacts.get(user)?.account;
     if (recipient === undefined) throw new SecureChatError('NO_SUCH_USER');
-    const onProgress = this.#progress(record, 'up');
-    const root = await upload({ link, transfer: record, shape, recipient, onProgress, stopped });
+    const root = await upload({ ...run, recipient, onProgress: this.#progress(record, 'up') });
     await account.serial.run(user, async () => {
       if (!account.ledger.transfers.has(id)) return;
       const { blob, key, chunkBytes } = shape;
@@ -172,19 +191,47 @@ export class Transfers {
     });
   }
 
-  async #download(record: TransferRecord, shape: FileShape, link: Link, stopped: () => boolean): Promise<void> {
+  async #download(run: Run): Promise<void> {
     const account = this.#account;
+    const { record, shape } = run;
     const { user, id } = record;
-    const download = this.#downloads.get(id) ?? new Download(record, shape, record.blob?.root ?? new Uint8Array(0));
-    this.#downloads.set(id, download);
-    const path = await download.run(link, this.#progress(record, 'down'), stopped);
-    this.#downloads.delete(id);
+    const path = await this.#placed(run);
     await account.serial.run(user, async () => {
       const body: Body = { kind: 'file-received', transfer: id, ok: true };
       await queueContent(account, { user, kind: 'file', body, with: [{ drop: 'transfer', key: id }] });
     });
     wipe(shape.key);
     account.emit({ kind: 'fileReceived', id, from: user, path, sha256: hex(record.sha256) });
+  }
+
+  /** The file under its name: fetched now, or before a crash. */
+  async #placed(run: Run): Promise<string> {
+    const { record } = run;
+    const found = record.stage === 'placing' ? await findPlaced(record) : 'gone';
+    if (found === 'placed') return record.placed;
+    if (found === 'gone') {
+      // What is fetched now must not be taken for whole after the next crash.
+      if (record.stage === 'placing') await this.#note(record, 'fetching', '');
+      await this.#fetch(run);
+    }
+    return placeFile(record, (path) => this.#note(record, 'placing', path));
+  }
+
+  async #fetch({ record, shape, ...run }: Run): Promise<void> {
+    const { id } = record;
+    const download = this.#downloads.get(id) ?? new Download(record, shape, record.blob?.root ?? new Uint8Array(0));
+    this.#downloads.set(id, download);
+    await download.run({ ...run, onProgress: this.#progress(record, 'down') });
+    this.#downloads.delete(id);
+  }
+
+  /** CONNECTION_LOST when it ended meanwhile: then there is nothing more to do. */
+  async #note(record: TransferRecord, stage: TransferStage, placed: string): Promise<void> {
+    const { serial, ledger } = this.#account;
+    await serial.run(record.user, async () => {
+      if (!ledger.transfers.has(record.id)) throw new SecureChatError('CONNECTION_LOST');
+      await ledger.commit([{ put: 'transfer', value: { ...record, stage, placed } }]);
+    });
   }
 
   /** A file that cannot be taken: the sender hears of it. */

@@ -19,34 +19,41 @@ const ROUNDS_IDLE_MAX = 10;
 
 export interface UploadInput {
   readonly link: Link;
-  readonly transfer: TransferRecord;
+  readonly record: TransferRecord;
   readonly shape: FileShape;
   readonly recipient: AccountId;
   readonly onProgress: (bytes: number) => void;
   readonly stopped: () => boolean;
+  /** Ends waiting for a rate limit, with CONNECTION_LOST. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** The ciphertext root. FILE_UNREADABLE when the file is gone or has changed, and what the server refuses with. */
 export async function upload(input: UploadInput): Promise<Uint8Array> {
-  const { link, shape, transfer } = input;
+  const { link, shape, record, signal } = input;
   const blob = idBytes(shape.blob);
-  const file = await openFile(transfer);
+  const file = await openFile(record);
   try {
     const size = blobBytes(shape);
-    const created = await requestPatiently(link, 'blobCreate', { blob, size, recipient: idBytes(input.recipient) });
+    const created = await requestPatiently(
+      link,
+      'blobCreate',
+      { blob, size, recipient: idBytes(input.recipient) },
+      signal,
+    );
     let { have } = stateIn(created);
     const sealer = fileSealer(shape);
     for (let index = 0; index < chunkCount(shape); index += 1) {
       const place = chunkPlace(shape, index);
       const plaintext = await readChunk(file, place.fileOffset, place.fileBytes);
-      const offered = transfer.chunks[index];
+      const offered = record.chunks[index];
       if (plaintext === undefined || offered === undefined || !equal(sha256(plaintext), offered)) throw changed();
       const ciphertext = sealer.seal(plaintext);
       have = await putChunk(input, ciphertext, place.blobOffset, have);
       input.onProgress(place.fileOffset + place.fileBytes);
     }
     const { root } = sealer.finish();
-    await requestPatiently(link, 'blobFinish', { blob });
+    await requestPatiently(link, 'blobFinish', { blob }, signal);
     return root;
   } finally {
     await file.close();
@@ -77,7 +84,7 @@ async function putChunk(input: UploadInput, chunk: Uint8Array, at: number, have:
 
 /** How much the server has after it; undefined when it was put off by a rate limit. */
 async function putPart(
-  { link, shape }: UploadInput,
+  { link, shape, signal }: UploadInput,
   part: Uint8Array,
   offset: number,
   waits: number,
@@ -85,7 +92,7 @@ async function putPart(
   try {
     return stateIn(await link.request('blobPut', { blob: idBytes(shape.blob), offset, part })).have;
   } catch (error) {
-    await waitOut(error, waits);
+    await waitOut(error, waits, signal);
     return undefined;
   }
 }
@@ -95,9 +102,9 @@ function stateIn(body: NonNullable<control.Response['body']>): control.BlobState
   return body.value;
 }
 
-async function openFile(transfer: TransferRecord): Promise<FileHandle> {
+async function openFile({ path }: TransferRecord): Promise<FileHandle> {
   try {
-    return await open(transfer.path, 'r');
+    return await open(path, 'r');
   } catch (cause) {
     throw new SecureChatError('FILE_UNREADABLE', {}, { cause });
   }

@@ -21,6 +21,7 @@ import { keyPackageRecord } from '../../src/core/record-key-package.ts';
 import { messageRecord, messageView } from '../../src/core/record-message.ts';
 import { itemOf, outboxKey, outboxRecord } from '../../src/core/record-outbox.ts';
 import { parkedRecord } from '../../src/core/record-parked.ts';
+import type { TransferRecord } from '../../src/core/record-transfer.ts';
 import { transferRecord } from '../../src/core/record-transfer.ts';
 import type { RecordCodec } from '../../src/core/record.ts';
 
@@ -149,6 +150,7 @@ const samples: readonly {
     path: '/tmp/ü',
     chunks: [bytes(32, 1), bytes(32, 2)],
     blob: { id: idOf<BlobId>(bytes(16, 8)), key: bytes(32, 3), chunkBytes: 1024, root: bytes(32, 4) },
+    placed: '/tmp/ü/a b (2).txt',
     sinceMs: 9,
   }),
 ];
@@ -214,4 +216,12 @@ test('failures are remembered with their cause and without content; good news is
   assert.equal(failureIn({ kind: 'loggedOut', code: 'SESSION_REPLACED', reason: '' })?.what, 'session');
   assert.equal(failureIn({ kind: 'state', id: 'm1', conversation, state: 'sent' }), undefined);
   assert.equal(failureIn({ kind: 'presence', user: 'bob', online: true }), undefined);
+});
+
+test('transfer: a record of version 1 has no path that it is about to get', () => {
+  const transfer = samples.find(({ name }) => name === 'transfer')?.values[0] as unknown as TransferRecord;
+  const now = transferRecord.encode({ ...transfer, placed: '' });
+  const then = now.slice(0, -4);
+  then[0] = 1;
+  assert.deepEqual(transferRecord.decode(then), { ...transfer, placed: '' });
 });

@@ -14,7 +14,7 @@ import type {
   RowKind,
   Submit,
 } from '@securechat/wire';
-import { control, decodeSubmit, idBytes, idOf, SecureChatError, toBase64url } from '@securechat/wire';
+import { concatBytes, control, decodeSubmit, idBytes, idOf, SecureChatError, toBase64url } from '@securechat/wire';
 import type { Link, LinkEvents } from '../../src/shell/link-port.ts';
 
 type Body = NonNullable<control.Response['body']>;
@@ -44,6 +44,7 @@ export class PostOffice {
   readonly devices = new Map<DeviceId, Device>();
   readonly groups = new Map<GroupId, Group>();
   readonly slots = new Map<string, GroupId>();
+  readonly blobs = new Map<string, Uint8Array>();
   readonly submitted: (Submit & { readonly from: DeviceId })[] = [];
   mishap: (submit: Submit) => Mishap = () => 'none';
   /** What goes into the mailboxes, in the hands of a test. */
@@ -224,6 +225,20 @@ export class PostOffice {
         device.keyPackages.push(...put.oneTime);
         if (put.lastResort.length > 0) device.lastResort = put.lastResort;
         return { $case: 'stock', value: { left: device.keyPackages.length } };
+      }
+      case 'blobCreate':
+      case 'blobPut': {
+        const { blob, offset, part } = value as control.BlobPut;
+        const name = toBase64url(blob);
+        const have = this.blobs.get(name) ?? new Uint8Array(0);
+        const bytes = kind === 'blobPut' && offset === have.length ? concatBytes(have, part) : have;
+        this.blobs.set(name, bytes);
+        return { $case: 'blob', value: { have: bytes.length, size: 0, finished: false } };
+      }
+      case 'blobGet': {
+        const { blob, offset, length } = value as control.BlobGet;
+        const bytes = this.blobs.get(toBase64url(blob)) ?? new Uint8Array(0);
+        return { $case: 'blobPart', value: { part: bytes.slice(offset, offset + length) } };
       }
       case 'listBlocks':
         return { $case: 'blocks', value: { accounts: [] } };
