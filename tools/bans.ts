@@ -86,9 +86,9 @@ function* importBans(source: Source): Generator<Violation> {
 }
 
 function* globalBans(source: Source): Generator<Violation> {
+  if (!isLibrary(source.path)) return;
   for (const use of globalUses(source)) {
     const say = (text: string): Violation => ({ path: source.path, line: use.line, text });
-    if (!isLibrary(source.path)) continue;
     if (use.name.startsWith('console')) yield say(`${use.name} in a package: the caller decides what is printed`);
     if (use.name.startsWith('process.env') && !environmentReaders.includes(source.path)) {
       yield say('process.env in a package: only a composition root reads the environment');

@@ -111,14 +111,19 @@ export interface Visit {
   readonly field: string;
 }
 
-/** Every node, parents first. */
-export function* walk(node: SyntaxNode, parent?: SyntaxNode, field = ''): Generator<Visit> {
-  yield { node, parent, field };
-  for (const [key, value] of Object.entries(node)) {
-    for (const child of Array.isArray(value) ? (value as unknown[]) : [value]) {
-      if (isNode(child)) yield* walk(child, node, key);
+/** Every node, parents first. A list: nested generators would hand each node up through all levels above it. */
+export function walk(program: SyntaxNode): Visit[] {
+  const visits: Visit[] = [];
+  const enter = (node: SyntaxNode, parent: SyntaxNode | undefined, field: string): void => {
+    visits.push({ node, parent, field });
+    for (const key in node) {
+      const value = node[key];
+      if (isNode(value)) enter(value, node, key);
+      else if (Array.isArray(value)) for (const item of value) if (isNode(item)) enter(item, node, key);
     }
-  }
+  };
+  enter(program, undefined, '');
+  return visits;
 }
 
 /** The name of an identifier node; undefined for anything else. */
@@ -168,7 +173,9 @@ function declaredNames(program: SyntaxNode): Set<string> {
   const names = new Set<string>();
   for (const { node } of walk(program)) {
     for (const field of ['id', 'local', 'param', 'params']) {
-      for (const target of [node[field]].flat()) for (const name of boundNames(target)) names.add(name);
+      const target = node[field];
+      if (target === undefined || target === null) continue;
+      for (const part of [target].flat()) for (const name of boundNames(part)) names.add(name);
     }
   }
   return names;

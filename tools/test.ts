@@ -1,108 +1,120 @@
 /**
- * `npm test`: types, rules, lint, unused code and format, then every test; `--unit` runs the unit tests alone. All of it
- * runs to the end whatever fails, and closes with one table in the form of Node's own.
+ * `npm test`: types, rules, lint, unused code and format, then every test; `--unit` runs the unit tests alone, `--rules`
+ * everything but tests. All of it runs to the end whatever fails, and closes with what failed, once more, and one table
+ * in the form of Node's own.
  */
-import { spawn } from 'node:child_process';
 import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { delimiter, join, relative } from 'node:path';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { readsVectors } from './bans.ts';
+import { run, runJobs } from './jobs.ts';
+import type { Job } from './jobs.ts';
 import { tallyRows } from './reporter.ts';
 import type { Tally } from './reporter.ts';
 import { readSources, repositoryFiles } from './source.ts';
 import { vectorFaults } from './vectors.ts';
 
-interface Step {
-  readonly name: string;
-  readonly command: readonly string[];
-}
-
 const root = join(import.meta.dirname, '..');
-const bin = join(root, 'node_modules/.bin');
 const scratch = mkdtempSync(join(tmpdir(), 'securechat-test-'));
-/** Some hundred processes of the same program: each compiles only what none before it has. */
-const compileCache = join(root, 'node_modules/.cache/compile');
-const unitOnly = process.argv.includes('--unit');
+const only = ['--unit', '--rules'].find((flag) => process.argv.includes(flag));
 
-const rules: readonly Step[] = [
-  { name: 'types', command: ['tsc', '-b'] },
-  { name: 'rules', command: ['node', 'tools/check.ts'] },
-  { name: 'lint', command: ['oxlint', '--type-aware'] },
-  { name: 'unused code', command: ['knip'] },
-  { name: 'format', command: ['prettier', '--check', '--cache', '--log-level=warn', '.'] },
+const rules: readonly (readonly [name: string, command: readonly string[]])[] = [
+  ['types', ['tsc', '-b']],
+  ['rules', ['node', 'tools/check.ts']],
+  ['lint', ['oxlint', '--type-aware']],
+  ['unused code', ['knip']],
+  ['format', ['prettier', '--check', '--cache', '--log-level=warn', '.']],
 ];
 
-/** Fast: three processes side by side, so that one works while another waits for a socket or a clock. */
-const unitTests = globSync(['packages/*/test/**/*.test.ts', 'tools/test/**/*.test.ts'], { cwd: root })
-  .filter((path) => !path.includes('/long/'))
-  .sort();
+const filesOf = (patterns: readonly string[]): string[] => globSync(patterns, { cwd: root }).sort();
+/** Fast: a process for many files, and three of them. */
+const unitTests = filesOf(['packages/*/test/**/*.test.ts', 'tools/test/**/*.test.ts']).filter(
+  (path) => !path.includes('/long/'),
+);
 const unitGroups = Object.entries(
   Object.groupBy(unitTests, (path) => {
     const [, name = ''] = /^packages\/(client|server)\//.exec(path) ?? [];
     return `unit tests ${name}`.trimEnd();
   }),
 );
-/** Thousands of seeds, scripts and damaged inputs: a process per file, two at a time. */
-const longTests = ['packages/*/test/long/**/*.test.ts'];
-/** Real servers, clients and terminals: a process per file, two at a time. */
-const integrationTests = ['apps/*/test/**/*.test.ts'];
-const perFile = ['--test-concurrency=2', '--test-timeout=480000'];
+/** Thousands of seeds, scripts and damaged inputs: a process per file. */
+const longTests = filesOf(['{packages,apps}/*/test/long/**/*.test.ts']);
+/** Real servers, clients and terminals: a process per file. */
+const realPrograms = filesOf(['apps/*/test/*.test.ts']);
 
-/** A test that leaves something open would keep its process alive for ever. */
-const RUN_MS_MAX = 20 * 60_000;
+/** One more than there are: while a test waits for a socket or a clock, another one works. */
+const THREADS_MAX = availableParallelism() + 1;
+/** The simulator has a thread for every core. The rest has one that matters. */
+const threadsOf = (path: string): number => (path.startsWith('packages/sim/') ? THREADS_MAX - 1 : 1);
+/** How many lines of what a run printed are told again, when no test of it is known to have failed. */
+const PRINTED_LINES_MAX = 40;
 
 const started = performance.now();
 const totals = new Map<string, number>(tallyRows.map((row) => [row, 0]));
 const files: Tally['files'] = {};
+const failures: string[] = [];
 
-if (!unitOnly) await Promise.all(rules.map(runRule));
-await Promise.all(
-  unitGroups.map(([name, files = []]) => runTests(name, ['--test-isolation=none', ...files], { collect: true })),
-);
-if (!unitOnly) await runTests('long tests', [...perFile, ...longTests], { collect: false });
-if (!unitOnly) await runTests('integration tests', [...perFile, ...integrationTests], { collect: false });
-if (process.env['SECURECHAT_VECTORS'] !== undefined)
+const ruleJobs: Job[] = rules.map(([name, command]) => ({ threads: 1, run: () => runRule(name, command) }));
+const unitJobs: Job[] = unitGroups.map(([name, paths = []]) => ({
+  threads: 1,
+  run: () => runTests(name, ['--test-isolation=none', ...paths]),
+}));
+/** Those with many threads first: they wait for room, and nothing should wait with them in the end. */
+const fileJobs: Job[] = [...longTests, ...realPrograms]
+  .map((path) => ({ threads: threadsOf(path), run: () => runTests(path, [path]) }))
+  .sort((a, b) => b.threads - a.threads);
+
+if (only === '--rules') await runJobs(ruleJobs, ruleJobs.length);
+else if (only === '--unit') await runJobs(unitJobs, THREADS_MAX);
+else await runJobs([...ruleJobs, ...unitJobs, ...fileJobs], THREADS_MAX);
+if (process.env['SECURECHAT_VECTORS'] !== undefined && only !== '--rules')
   settle('third-party vectors ran', 0, vectorFaults(vectorFiles(), files));
 rmSync(scratch, { recursive: true });
-closingTable();
+closing();
 
-async function runRule({ name, command }: Step): Promise<void> {
+async function runRule(name: string, command: readonly string[]): Promise<void> {
   const from = performance.now();
-  const { code, output } = await run(command, { collect: true });
+  const { code, output } = await run(command);
   settle(name, performance.now() - from, code === 0 ? [] : [output]);
 }
 
-/** What runs beside something else is collected, and shown when it has ended. */
-async function runTests(
-  name: string,
-  options: readonly string[],
-  { collect }: { readonly collect: boolean },
-): Promise<void> {
-  const path = join(scratch, `${name}.json`);
+/** What runs beside something else is shown when it has ended. */
+async function runTests(name: string, options: readonly string[]): Promise<void> {
+  const from = performance.now();
+  const path = join(scratch, `${name.replaceAll('/', ' ')}.json`);
   const reporter = `--test-reporter=${join(import.meta.dirname, 'reporter.ts')}`;
-  const { code, output } = await run(['node', '--test', reporter, ...options], { collect, tally: path });
-  process.stdout.write(output);
+  const { code, output } = await run(['node', '--test', reporter, '--test-timeout=480000', ...options], {
+    SECURECHAT_TEST_TALLY: path,
+  });
+  process.stdout.write(`▶ ${name} (${((performance.now() - from) / 1000).toFixed(0)} s)\n${output}`);
   const tally = readTally(path);
   for (const row of tallyRows) add(row, tally?.rows[row] ?? 0);
   Object.assign(files, tally?.files);
-  const counted = (tally?.rows['fail'] ?? 0) + (tally?.rows['cancelled'] ?? 0) > 0;
-  if (code !== 0 && !counted) settle(name, 0, [`ended with ${code ?? 'a signal, or after too long'}`]);
   if (tally?.rows['tests'] === 0) settle(name, 0, ['no test was found']);
-  if (code !== 0) process.exitCode = 1;
+  if (code === 0) return;
+  process.exitCode = 1;
+  const counted = (tally?.rows['fail'] ?? 0) + (tally?.rows['cancelled'] ?? 0) > 0;
+  const printed = output.split('\n').slice(0, PRINTED_LINES_MAX).join('\n');
+  if (!counted) settle(name, 0, [`ended with ${code ?? 'a signal'}`, printed]);
+  else failures.push(`${name}\n${(tally?.failures.join('\n') || printed).replace(/^/gm, '  ')}`);
 }
 
 /** One row for a check that is not a test of Node's runner; each fault is a text for people. */
 function settle(name: string, ms: number, faults: readonly string[]): void {
   const failed = faults.length > 0;
-  process.stdout.write(`${failed ? '✖' : '✔'} ${name} (${ms.toFixed(0)}ms)\n`);
-  for (const fault of faults) process.stdout.write(`${fault.trimEnd().replace(/^/gm, '  ')}\n`);
+  const said = faults.map((fault) => fault.trimEnd().replace(/^/gm, '  '));
+  process.stdout.write(`${[`${failed ? '✖' : '✔'} ${name} (${ms.toFixed(0)}ms)`, ...said].join('\n')}\n`);
   add('tests', 1);
   add(failed ? 'fail' : 'pass', 1);
-  if (failed) process.exitCode = 1;
+  if (!failed) return;
+  failures.push([name, ...said].join('\n'));
+  process.exitCode = 1;
 }
 
-function closingTable(): void {
+/** Failures stand last, where whoever sees the end of a long log alone finds them. */
+function closing(): void {
   totals.set('duration_ms', Math.round(performance.now() - started));
+  if (failures.length > 0) process.stdout.write(`\n✖ what failed:\n\n${failures.join('\n\n')}\n\n`);
   for (const [row, value] of totals) process.stdout.write(`ℹ ${row} ${value}\n`);
 }
 
@@ -124,33 +136,4 @@ function vectorFiles(): string[] {
   return readSources(root, tests)
     .filter(readsVectors)
     .map(({ path }) => join(root, path));
-}
-
-interface RunOptions {
-  /** Kept instead of shown. */
-  readonly collect: boolean;
-  readonly tally?: string;
-}
-
-function run(command: readonly string[], options: RunOptions): Promise<{ code: number | null; output: string }> {
-  const [program = '', ...args] = command;
-  const child = spawn(program === 'node' ? process.execPath : join(bin, program), args, {
-    cwd: root,
-    stdio: options.collect ? ['ignore', 'pipe', 'pipe'] : ['ignore', 'inherit', 'inherit'],
-    env: {
-      ...process.env,
-      NODE_COMPILE_CACHE: compileCache,
-      PATH: `${bin}${delimiter}${process.env['PATH']}`,
-      ...(options.tally === undefined ? {} : { SECURECHAT_TEST_TALLY: options.tally }),
-    },
-    timeout: RUN_MS_MAX,
-    killSignal: 'SIGKILL',
-  });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr])
-    stream?.on('data', (piece: Buffer) => (output += piece.toString()));
-  return new Promise((resolve, reject) => {
-    child.on('error', (cause) => reject(new Error(`cannot run ${relative(root, program)}`, { cause })));
-    child.on('close', (code) => resolve({ code, output }));
-  });
 }

@@ -2,14 +2,14 @@
 // parts of the command; what is skipped is said.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chaos } from '../src/chaos.ts';
-import { clocks } from '../src/clocks.ts';
-import { diskErrors } from '../src/disk-errors.ts';
-import { strike } from '../src/fault.ts';
-import { fullDisk } from '../src/full-disk.ts';
-import { kill } from '../src/kill.ts';
-import { powerCut } from '../src/power-cut.ts';
-import { randomOf } from '../src/torture.ts';
+import { chaos } from '../../src/chaos.ts';
+import { clocks } from '../../src/clocks.ts';
+import { diskErrors } from '../../src/disk-errors.ts';
+import { strike } from '../../src/fault.ts';
+import { fullDisk } from '../../src/full-disk.ts';
+import { kill } from '../../src/kill.ts';
+import { powerCut } from '../../src/power-cut.ts';
+import { randomOf } from '../../src/torture.ts';
 
 const SECONDS = 12;
 /** Chooses the same faults every time; when they strike is up to the machine. `npm run torture` draws another one. */
