@@ -5,7 +5,8 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, readdirSync, readFileSync, renameSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { makeFolder, start, startRpc, startServer } from './processes.ts';
+import { openCommands } from './commands.ts';
+import { makeFolder, startRpc, startServer } from './processes.ts';
 import type { RunningServer } from './processes.ts';
 
 const password = 'a jar of buttons';
@@ -13,6 +14,8 @@ const folder = makeFolder('doctor');
 const passwordFile = join(folder.path, 'password');
 writeFileSync(passwordFile, `${password}\n`, { mode: 0o600 });
 after(() => folder.remove());
+const commands = openCommands();
+after(() => commands.close());
 
 interface Finding {
   readonly level: string;
@@ -27,15 +30,14 @@ async function doctor(
   home: string,
 ): Promise<{ healthy: boolean; findings: readonly Finding[] }> {
   // One after the other: each looks into a store that nobody else has open.
-  const json = start(folder, ['doctor', '--json', ...args], { home });
-  const code = await json.exit;
-  const text = start(folder, ['doctor', ...args], { home });
-  assert.equal(await text.exit, code, json.printed.err);
-  const said = JSON.parse(json.printed.out) as { healthy: boolean; findings: readonly Finding[] };
-  assert.equal(code, said.healthy ? 0 : 1);
+  const env = { HOME: folder.path, SECURECHAT_HOME: join(folder.path, home) };
+  const json = await commands.run(['doctor', '--json', ...args], env);
+  const text = await commands.run(['doctor', ...args], env);
+  assert.equal(text.code, json.code, json.err);
+  const said = JSON.parse(json.out) as { healthy: boolean; findings: readonly Finding[] };
+  assert.equal(json.code, said.healthy ? 0 : 1);
   for (const finding of said.findings)
-    if (finding.level === 'finding')
-      assert.ok(finding.todo !== undefined && text.printed.out.includes(finding.todo), text.printed.out);
+    if (finding.level === 'finding') assert.ok(finding.todo !== undefined && text.out.includes(finding.todo), text.out);
   return said;
 }
 
