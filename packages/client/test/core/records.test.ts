@@ -53,6 +53,21 @@ const outbox = {
   createdMs: 1_700_000_000_000,
 } as const;
 
+const transfer: TransferRecord = {
+  id: message,
+  direction: 'down',
+  stage: 'fetching',
+  user: 'bob',
+  name: 'a b.txt',
+  bytes: 2 ** 31,
+  sha256: bytes(32, 1),
+  path: '/tmp/ü',
+  chunks: [bytes(32, 1), bytes(32, 2)],
+  blob: { id: idOf<BlobId>(bytes(16, 8)), key: bytes(32, 3), chunkBytes: 1024, root: bytes(32, 4) },
+  placed: '/tmp/ü/a b (2).txt',
+  sinceMs: 9,
+};
+
 const samples: readonly {
   readonly name: string;
   readonly codec: RecordCodec<never>;
@@ -139,20 +154,7 @@ const samples: readonly {
     row: { seq: 5 as MailboxSeq, kind: 'commit', group: groupId, storedAtMs: 6, payload: bytes(70_000, 1) },
     parkedMs: 7,
   }),
-  sample('transfer', transferRecord, {
-    id: message,
-    direction: 'down',
-    stage: 'fetching',
-    user: 'bob',
-    name: 'a b.txt',
-    bytes: 2 ** 31,
-    sha256: bytes(32, 1),
-    path: '/tmp/ü',
-    chunks: [bytes(32, 1), bytes(32, 2)],
-    blob: { id: idOf<BlobId>(bytes(16, 8)), key: bytes(32, 3), chunkBytes: 1024, root: bytes(32, 4) },
-    placed: '/tmp/ü/a b (2).txt',
-    sinceMs: 9,
-  }),
+  sample('transfer', transferRecord, transfer),
 ];
 
 function sample<T>(name: string, codec: RecordCodec<T>, ...values: readonly T[]) {
@@ -219,7 +221,6 @@ test('failures are remembered with their cause and without content; good news is
 });
 
 test('transfer: a record of version 1 has no path that it is about to get', () => {
-  const transfer = samples.find(({ name }) => name === 'transfer')?.values[0] as unknown as TransferRecord;
   const now = transferRecord.encode({ ...transfer, placed: '' });
   const then = now.slice(0, -4);
   then[0] = 1;
