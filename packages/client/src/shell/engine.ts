@@ -96,6 +96,7 @@ export class Engine implements OpenAccount {
   constructor(options: EngineOptions) {
     this.#options = options;
     this.ledger = options.ledger;
+    this.ledger.leaveThrough(this.serial);
     this.mls = options.mls;
     this.entropy = options.entropy;
     this.people = new People(options.ledger, options.nowMs);

@@ -29,6 +29,7 @@ import type { OpenGroup } from './open-groups.ts';
 import { OpenGroups } from './open-groups.ts';
 import type { Kept } from './rows.ts';
 import { Cell, Rows } from './rows.ts';
+import type { Serial } from './serial.ts';
 
 const SELF = 'self';
 
@@ -197,6 +198,10 @@ export class Ledger {
    */
   group(group: GroupId): Promise<OpenGroup | undefined> {
     return this.#groups.get(group);
+  }
+  /** Groups that were not used for long leave the memory, wiped, when the queue of their person is free. */
+  leaveThrough(queues: Serial): void {
+    this.#groups.whenFree = (user, leave) => void queues.run(user, async () => leave());
   }
   hasMessage(user: string, id: MessageId): Promise<boolean> {
     return this.#store.hasMessage(user, id);
