@@ -168,12 +168,14 @@ function createListeners(input: {
     if (input.ready()) new Link(parts, transport, ticket);
     else transport.close();
   };
-  const common = { admission, tls, frameBytesMax: limits.frameBytesBeforeAuthMax, onTransport };
+  const { frameBytesBeforeAuthMax: frameBytesMax, tlsHandshakeMs } = limits;
+  const common = { admission, tls, tlsHandshakeMs, frameBytesMax, onTransport };
   return {
     http: createWebSocketServer({
       ...common,
       payloadBytesMax: limits.frameBytesMax,
       deadlineMs: limits.authDeadlineMs,
+      headerBytesMax: limits.httpHeaderBytesMax,
       page: input.page,
       ready: input.ready,
     }),

@@ -281,6 +281,42 @@ if (hasOpenssl())
     await assert.rejects(runServer(none, quiet), startError(2, /cannot be read/));
   });
 
+if (hasOpenssl())
+  test('who opens a TLS connection and says nothing is closed after tlsHandshakeMs', async () => {
+    const { cert, key } = selfSigned('silent');
+    // Nothing else would close it while this test runs.
+    const limits = { tlsHandshakeMs: 300, authDeadlineMs: 600_000 };
+    const stand = await makeStand({ flags: { tlsCert: cert, tlsKey: key }, limits });
+    try {
+      for (const url of [
+        stand.server.ready.tcp.replace('tls:', 'tcp:'),
+        stand.server.ready.http.replace('https:', 'tcp:'),
+      ]) {
+        const startedMs = performance.now();
+        const silent = await openWire(url);
+        await silent.closed;
+        assert.ok(performance.now() - startedMs >= 295);
+      }
+    } finally {
+      await stand.stop();
+    }
+  });
+
+test('an HTTP request of more than httpHeaderBytesMax is refused, one below it is answered', async () => {
+  const stand = await makeStand({ limits: { httpHeaderBytesMax: 1000 } });
+  try {
+    // What Node counts is all but the first line; some bytes of slack for that.
+    const get = (bytes: number): Promise<number> =>
+      fetch(`${stand.server.ready.http}/livez`, { headers: { 'x-padding': 'x'.repeat(bytes) } }).then(
+        (response) => response.status,
+      );
+    assert.equal(await get(600), 200);
+    assert.notEqual(await get(1000), 200);
+  } finally {
+    await stand.stop();
+  }
+});
+
 test('behind a proxy the address of the person counts, as the proxy saw it', async () => {
   const stand = await makeStand({ flags: { behindProxy: ['127.0.0.1'] }, limits: { unauthenticatedPerAddressMax: 1 } });
   try {

@@ -1,6 +1,6 @@
 /** File ciphertext inside the session (docs/protocol/files.md). */
 import type { AccountId, BlobId } from '@securechat/wire';
-import { idOf } from '@securechat/wire';
+import { idOf, SecureChatError } from '@securechat/wire';
 import { decideCreate, decideFinish, decideGet, decidePut, decideRemove, usageKey } from '../core/blobs.ts';
 import { accountOf } from '../shell/callers.ts';
 import type { Call } from '../shell/execute.ts';
@@ -105,10 +105,11 @@ export const blobGet = operation({
       record,
       server.config.limits,
     ),
-  apply: async ({ server }, { offset, length }, { blob }) => ({
-    $case: 'blobPart',
-    value: { part: await server.blobs.read(blob, offset, length) },
-  }),
+  async apply({ server, caller }, { offset, length }, { blob }) {
+    const spent = server.rates.filesFetched.spend(accountOf(caller), length);
+    if (spent.kind === 'refused') throw new SecureChatError('QUOTA_EXCEEDED', { retryAfterMs: spent.retryAfterMs });
+    return { $case: 'blobPart', value: { part: await server.blobs.read(blob, offset, length) } };
+  },
 });
 
 export const blobRemove = operation({

@@ -18,6 +18,8 @@ export class Rates {
   readonly claimsByTarget: Buckets;
   readonly messagesDay: Buckets;
   readonly newRecipients: Buckets;
+  /** Bytes. */
+  readonly filesFetched: Buckets;
   readonly #limits: Limits;
   readonly #nowMs: () => number;
   readonly #guesses = new Map<string, Guesses>();
@@ -38,6 +40,7 @@ export class Rates {
     this.claimsByTarget = bucket(limits.keyPackageClaimsPerTargetPerHour, HOUR_MS);
     this.messagesDay = bucket(limits.messagesPerDay, DAY_MS);
     this.newRecipients = bucket(limits.newRecipientsPerDay, DAY_MS);
+    this.filesFetched = bucket(limits.fileBytesFetchedPerAccountPerDay, DAY_MS);
   }
 
   /**

@@ -12,7 +12,7 @@ import type { Admission, Ticket } from './admission.ts';
 import { guardDoor } from './doors.ts';
 import type { TicketOf } from './doors.ts';
 import type { TlsMaterial } from './tls.ts';
-import { TLS_HANDSHAKE_MS, tlsOptions } from './tls.ts';
+import { tlsOptions } from './tls.ts';
 import type { Transport } from './transport.ts';
 import { CLOSE_DRAIN_MS } from './transport.ts';
 
@@ -23,6 +23,8 @@ export interface TcpOptions {
   readonly tls: TlsMaterial | undefined;
   /** Longest frame before `allowFrame` says otherwise. */
   readonly frameBytesMax: number;
+  /** Without TLS it says nothing. */
+  readonly tlsHandshakeMs: number;
   readonly onTransport: (transport: Transport, ticket: Ticket) => void;
 }
 
@@ -42,7 +44,7 @@ export function createTcpServer(options: TcpOptions): Server {
   }
   const server = createTlsServer({
     ...tlsOptions(options.tls),
-    handshakeTimeout: TLS_HANDSHAKE_MS,
+    handshakeTimeout: options.tlsHandshakeMs,
     noDelay: true,
   } as object);
   ticketOf = guardDoor(server, options.admission);

@@ -9,9 +9,6 @@ export interface TlsMaterial {
   readonly key: Buffer;
 }
 
-/** A stranger who opens a connection and stops is gone after this. */
-export const TLS_HANDSHAKE_MS = 5000;
-
 /** StartError with one sentence when a file is missing, does not fit the other, or the key is open to everybody. */
 export function readTlsMaterial(files: { readonly certFile: string; readonly keyFile: string }): TlsMaterial {
   const material = { cert: read(files.certFile, 'certificate'), key: read(files.keyFile, 'private key') };

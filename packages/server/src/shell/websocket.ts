@@ -12,7 +12,7 @@ import { WebSocket, WebSocketServer } from 'ws';
 import type { Admission, Ticket } from './admission.ts';
 import { guardDoor } from './doors.ts';
 import type { TlsMaterial } from './tls.ts';
-import { TLS_HANDSHAKE_MS, tlsOptions } from './tls.ts';
+import { tlsOptions } from './tls.ts';
 import type { Transport } from './transport.ts';
 import { CLOSE_DRAIN_MS } from './transport.ts';
 
@@ -21,13 +21,13 @@ const FRAGMENTS_MAX = 64;
 const BUFFERED_CHUNKS_MAX = 256;
 
 /** Whoever has not asked for anything by the deadline of a stranger is closed, a byte now and then or not. */
-function httpLimits(deadlineMs: number): ServerOptions {
+function httpLimits({ deadlineMs, headerBytesMax }: WebSocketOptions): ServerOptions {
   return {
     headersTimeout: deadlineMs,
     requestTimeout: deadlineMs,
     keepAliveTimeout: Math.min(5000, deadlineMs),
     connectionsCheckingInterval: Math.ceil(deadlineMs / 4),
-    maxHeaderSize: 8 * 1024,
+    maxHeaderSize: headerBytesMax,
     noDelay: true,
   };
 }
@@ -39,6 +39,8 @@ export interface WebSocketOptions {
   readonly frameBytesMax: number;
   /** Time for a request; the handshake behind the upgrade has its own. */
   readonly deadlineMs: number;
+  readonly headerBytesMax: number;
+  readonly tlsHandshakeMs: number;
   /** `ws` collects a message up to this before we see it; `frameBytesMax` is checked after. */
   readonly payloadBytesMax: number;
   readonly onTransport: (transport: Transport, ticket: Ticket) => void;
@@ -49,11 +51,11 @@ export interface WebSocketOptions {
 
 /** Not listening yet. */
 export function createWebSocketServer(options: WebSocketOptions): Server {
-  const timed = httpLimits(options.deadlineMs);
+  const timed = httpLimits(options);
   const server: Server =
     options.tls === undefined
       ? createServer(timed)
-      : createTlsServer({ ...timed, ...tlsOptions(options.tls), handshakeTimeout: TLS_HANDSHAKE_MS });
+      : createTlsServer({ ...timed, ...tlsOptions(options.tls), handshakeTimeout: options.tlsHandshakeMs });
   server.maxHeadersCount = HEADERS_MAX;
   const ticketOf = guardDoor(server, options.admission);
   const sockets = new WebSocketServer({

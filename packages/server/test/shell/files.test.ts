@@ -98,6 +98,32 @@ test('an account keeps fileUploadsAtOnceMax unfinished files; removing one makes
   for (const blob of [...blobs, more]) await a.ask('blobRemove', { blob }, 'done');
 });
 
+test('fileBytesFetchedPerAccountPerDay may be fetched, one byte more tomorrow; others are not held up', async () => {
+  let nowMs = 0;
+  const tight = await makeStand({
+    limits: { fileBytesFetchedPerAccountPerDay: 100 },
+    surroundings: { clock: { wallMs: () => Date.now(), monotonicMs: () => nowMs } },
+  });
+  try {
+    const [anna, bob] = [await tight.register('anna'), await tight.register('bob')];
+    const [sender, reader] = [await tight.attach(anna), await tight.attach(bob)];
+    const blob = systemEntropy(16);
+    await sender.ask('blobCreate', { blob, size: 60, recipient: idBytes(bob.account) }, 'blob');
+    await sender.ask('blobPut', { blob, offset: 0, part: new Uint8Array(60) }, 'blob');
+    await sender.ask('blobFinish', { blob }, 'blob');
+    const get = (client: TestClient, length: number) => client.request('blobGet', { blob, offset: 0, length });
+    await get(reader, 60);
+    await get(reader, 40);
+    await assert.rejects(get(reader, 1), coded('QUOTA_EXCEEDED'));
+    await get(sender, 60);
+    nowMs += 86_400_000 / 100;
+    await get(reader, 1);
+    for (const client of [sender, reader]) client.close();
+  } finally {
+    await tight.stop();
+  }
+});
+
 test('the sweep removes what expired, what nobody finished and files without a record; deletion takes the rest', async () => {
   const [kept, old] = [systemEntropy(16), systemEntropy(16)];
   const recipient = idBytes(people.bob.account);

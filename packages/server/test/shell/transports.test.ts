@@ -32,8 +32,10 @@ test('binary messages of one write arrive one by one, as they were', async () =>
   const server = createWebSocketServer({
     admission,
     tls: undefined,
+    tlsHandshakeMs: 5000,
     frameBytesMax: defaultLimits.frameBytesMax,
     deadlineMs: 5000,
+    headerBytesMax: 8192,
     payloadBytesMax: defaultLimits.frameBytesMax,
     onTransport,
     page: () => '',
@@ -58,6 +60,7 @@ test('frames of one write follow each other, each behind its length', async () =
   const server = createTcpServer({
     admission,
     tls: undefined,
+    tlsHandshakeMs: 5000,
     frameBytesMax: defaultLimits.frameBytesMax,
     onTransport,
   });
