@@ -76,6 +76,17 @@ test('two members write less than 400 bytes for a message, whatever the suite', 
   }
 });
 
+test('each further sender of an epoch adds less than 160 bytes, and twenty members write 3.2 kB at most', () => {
+  const names = Array.from({ length: 20 }, (_, at) => `member ${at}`);
+  const [reader, ...others] = groupOf(names, seeded('parts senders'), xwingSuite);
+  assert.ok(reader);
+  reader.send('first');
+  const alone = store(reader.state).messageKeys.length;
+  for (const other of others) reader.read(other.send('hello'));
+  const all = store(reader.state).messageKeys.length;
+  assert.ok((all - alone) / others.length < 160 && all <= 3200, `${alone} bytes, then ${all}`);
+});
+
 test('no secret that a step used up is in what is stored after it', () => {
   const [alice, bob] = groupOf(['alice', 'bob'], seeded('parts secrets'), xwingSuite);
   assert.ok(alice && bob);

@@ -1,7 +1,11 @@
 /** Goal: the package works through what it exports, as its README shows: added, read, wiped, rekeyed, stored. */
 import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import type { Policy } from '@securechat/mls';
+import { pathToFileURL } from 'node:url';
+import type { Policy, Received } from '@securechat/mls';
 import {
   MlsError,
   appendTo,
@@ -96,4 +100,35 @@ test('every code has a text, and every suite a name', () => {
   }
   for (const id of suiteIds) assert.match(suiteOf(nodeProvider, id).name, /^MLS_(128|256)_/);
   assert.throws(() => suiteOf(nodeProvider, 2), { code: 'unsupported' });
+});
+
+/** What the lines of the README take for granted. */
+const given = `
+const now = 1_800_000_000n;
+const entropy = (bytes) => crypto.getRandomValues(new Uint8Array(bytes));
+const named = (name) => ({ credential: basicCredential(new TextEncoder().encode(name)), signatureKey: entropy(32) });
+const identity = named('alice');
+const capabilities = { versions: [1], suites: [0x0053], extensions: [], proposals: [], credentials: [1] };
+const lifetime = { notBefore: now - 1000n, notAfter: now + 1000n };
+const policy = { lifetimeMax: 2000n, credential: () => true, change: () => true };
+const groupId = entropy(16);
+const plaintext = new TextEncoder().encode('hello');
+const { keyPackage, secrets } = createKeyPackage(suiteOf(nodeProvider, 0x0053), { identity: named('bob'), capabilities, lifetime, entropy });
+`;
+
+test('the ten lines of the README run as they stand', async () => {
+  const readme = readFileSync(join(import.meta.dirname, '..', 'README.md'), 'utf8');
+  const [, code = ''] = /```ts\n(.*?)```/s.exec(readme) ?? [];
+  const resolved = code.replaceAll(/'(@securechat\/mls[^']*)'/g, (_, name: string) => `'${import.meta.resolve(name)}'`);
+  const [imports = '', lines = ''] = resolved.split('\n\n');
+  const folder = mkdtempSync(join(tmpdir(), 'readme-'));
+  try {
+    const file = join(folder, 'use.mjs');
+    writeFileSync(file, `${imports}\n${given}\n${lines}\nexport { got };\n`);
+    const { got } = (await import(pathToFileURL(file).href)) as { readonly got: Received };
+    assert.ok(got.kind === 'application');
+    assert.equal(new TextDecoder().decode(got.plaintext), 'hello');
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
