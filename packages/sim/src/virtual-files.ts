@@ -6,6 +6,8 @@ import { posix } from 'node:path';
 import type { Chance } from './chance.ts';
 
 interface VirtualFile {
+  /** The same under every name that it has. */
+  readonly ino: bigint;
   bytes: Uint8Array;
   size: number;
   syncedBytes: number;
@@ -16,10 +18,11 @@ export const FILES_ROOT = '/simulated';
 
 export class VirtualFiles {
   readonly #files = new Map<string, VirtualFile>();
+  #inos = 0n;
 
   /** Puts a whole file there. */
   put(path: string, bytes: Uint8Array): void {
-    this.#files.set(path, { bytes, size: bytes.length, syncedBytes: bytes.length });
+    this.#files.set(path, this.#made(bytes));
   }
 
   /** Path and content of every file below a folder. */
@@ -37,7 +40,7 @@ export class VirtualFiles {
     const found = this.#files.get(path);
     if (flags === 'r') return new VirtualHandle(found ?? (await this.#folder(path)));
     if (found !== undefined) throw failure('EEXIST');
-    const file = { bytes: new Uint8Array(0), size: 0, syncedBytes: 0 };
+    const file = this.#made(new Uint8Array(0));
     this.#files.set(path, file);
     return new VirtualHandle(file);
   }
@@ -46,6 +49,16 @@ export class VirtualFiles {
     const file = this.#files.get(path);
     if (file === undefined) throw failure('ENOENT');
     return { size: file.size, isFile: () => true };
+  }
+
+  async lstat(path: string) {
+    const { size, isFile } = await this.stat(path);
+    return { dev: 0n, ino: this.#files.get(path)?.ino, size: BigInt(size), isFile };
+  }
+
+  /** There is room for everything. */
+  async statfs() {
+    return { bavail: 2n ** 40n, bsize: 1n };
   }
 
   async mkdir(): Promise<void> {}
@@ -71,7 +84,12 @@ export class VirtualFiles {
   /** A folder can be opened to be synced. */
   async #folder(path: string): Promise<VirtualFile> {
     if (posix.extname(path) !== '') throw failure('ENOENT');
-    return { bytes: new Uint8Array(0), size: 0, syncedBytes: 0 };
+    return this.#made(new Uint8Array(0));
+  }
+
+  #made(bytes: Uint8Array): VirtualFile {
+    this.#inos += 1n;
+    return { ino: this.#inos, bytes, size: bytes.length, syncedBytes: bytes.length };
   }
 }
 

@@ -176,7 +176,7 @@ function takeOver(): void {
     clearInterval: clear(real.clearInterval as never),
   });
   Object.assign(waiting, { setTimeout: delayed });
-  for (const name of ['open', 'stat', 'mkdir', 'rm', 'link', 'rename'] as const) {
+  for (const name of ['open', 'stat', 'lstat', 'statfs', 'mkdir', 'rm', 'link', 'rename'] as const) {
     const original = fs[name] as (...all: unknown[]) => Promise<unknown>;
     const virtual = (...all: unknown[]): Promise<unknown> => {
       const { world } = inside.getStore() ?? {};

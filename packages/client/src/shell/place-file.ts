@@ -84,7 +84,7 @@ async function hasContent({ placed, bytes, sha256 }: TransferRecord): Promise<bo
     const buffer = new Uint8Array(READ_BYTES);
     let total = 0;
     for (;;) {
-      const { bytesRead } = await file.read(buffer, 0, buffer.length);
+      const { bytesRead } = await file.read(buffer, 0, buffer.length, total);
       total += bytesRead;
       // Somebody else's file may be of any size.
       if (bytesRead === 0 || total > bytes) break;
