@@ -6,9 +6,8 @@ import { readId, readIds, readMany, readOne, recordCodec, writeId, writeIds, wri
 export interface ConversationRecord {
   readonly user: string;
   readonly lineage: Lineage;
+  /** Messages of the other side: the newest so many of the history. */
   readonly unread: number;
-  /** The newest of them, for read receipts; at most `UNREAD_IDS_MAX`. */
-  readonly unreadIds: readonly MessageId[];
   /** Stored here, not yet told to the sender. */
   readonly delivered: readonly MessageId[];
   /** Read here, not yet told to the sender. */
@@ -17,18 +16,17 @@ export interface ConversationRecord {
   readonly lastMs: number;
 }
 
-export const UNREAD_IDS_MAX = 256;
 /** Receipts owed beyond this are forgotten, oldest first: a person who never comes online must not fill the disk. */
 export const RECEIPTS_OWED_MAX = 1024;
 
 export function emptyConversation(user: string): ConversationRecord {
-  return { user, lineage: [], unread: 0, unreadIds: [], delivered: [], read: [], lastMs: 0 };
+  return { user, lineage: [], unread: 0, delivered: [], read: [], lastMs: 0 };
 }
 
 const states = ['founding', 'live', 'dead'] as const;
 
 export const conversationRecord = recordCodec<ConversationRecord>(
-  1,
+  2,
   (writer, value) => {
     writer.text16(value.user).u32(value.lineage.length);
     for (const group of value.lineage) {
@@ -38,14 +36,13 @@ export const conversationRecord = recordCodec<ConversationRecord>(
       writeOne(writer, states, group.state);
     }
     writer.u64(value.unread);
-    writeIds(writer, value.unreadIds);
     writeIds(writer, value.delivered);
     writeIds(writer, value.read);
     writer.u64(value.lastMs);
   },
-  (reader) => ({
-    user: reader.text16(),
-    lineage: readMany(reader, (): GroupFacts => ({
+  (reader, written) => {
+    const user = reader.text16();
+    const lineage = readMany(reader, (): GroupFacts => ({
       group: readId<GroupId>(reader),
       generation: reader.u64(),
       ownSequence: reader.u64(),
@@ -53,11 +50,11 @@ export const conversationRecord = recordCodec<ConversationRecord>(
       epoch: reader.u64(),
       chainAccepted: reader.u64(),
       state: readOne(reader, states),
-    })),
-    unread: reader.u64(),
-    unreadIds: readIds<MessageId>(reader),
-    delivered: readIds<MessageId>(reader),
-    read: readIds<MessageId>(reader),
-    lastMs: reader.u64(),
-  }),
+    }));
+    const unread = reader.u64();
+    // Version 1 named what is unread; the history says it as well.
+    if (written < 2) readIds<MessageId>(reader);
+    const [delivered, read] = [readIds<MessageId>(reader), readIds<MessageId>(reader)];
+    return { user, lineage, unread, delivered, read, lastMs: reader.u64() };
+  },
 );

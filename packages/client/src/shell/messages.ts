@@ -1,14 +1,21 @@
 /** What a person does with messages and files, by user name. */
+import type { MessageId } from '@securechat/wire';
 import { defaultLimits, SecureChatError } from '@securechat/wire';
 import type { HistoryQuery, Message, SendOptions, SendResult } from '../api.ts';
+import { RECEIPTS_OWED_MAX } from '../core/record-conversation.ts';
 import { messageView } from '../core/record-message.ts';
 import type { Engine } from './engine.ts';
+import type { Ledger } from './ledger.ts';
 import type { Answer } from './open-account.ts';
 import { Sender } from './send.ts';
 import { otherUser } from './user-name.ts';
 
 const HISTORY_DEFAULT = 50;
 const HISTORY_MAX = 1000;
+/** Older ones stay "delivered" at their sender. */
+const READ_TOLD_MAX = 256;
+/** Messages of the history that are read at once for it. */
+const PAGE_MAX = 128;
 
 export class Messages {
   readonly #engine: Engine;
@@ -42,11 +49,11 @@ export class Messages {
     await engine.serial.run(name, async () => {
       const conversation = engine.ledger.conversation(name);
       if (conversation.unread === 0) return;
-      const told = engine.receipts.mayKnow(name);
-      const read = told ? [...conversation.read, ...conversation.unreadIds] : conversation.read;
+      const ids = engine.receipts.mayKnow(name) ? await newestOf(engine.ledger, name, conversation.unread) : [];
+      const read = [...conversation.read, ...ids].slice(-RECEIPTS_OWED_MAX);
       // "Read" says "delivered" as well.
       const delivered = conversation.delivered.filter((id) => !read.includes(id));
-      const value = { ...conversation, unread: 0, unreadIds: [], read, delivered };
+      const value = { ...conversation, unread: 0, read, delivered };
       await engine.ledger.commit([{ put: 'conversation', value }]);
     });
     engine.receipts.owed(name);
@@ -63,4 +70,19 @@ export class Messages {
     if (answer?.kind === 'failed') throw new SecureChatError(answer.code);
     return { id: offer.id };
   }
+}
+
+/** Ids of the newest messages that the other side wrote, oldest first; at most as many as a read receipt is owed for. */
+async function newestOf(ledger: Ledger, user: string, count: number): Promise<readonly MessageId[]> {
+  const wanted = Math.min(count, READ_TOLD_MAX);
+  const ids: MessageId[] = [];
+  for (let before: MessageId | undefined; ids.length < wanted;) {
+    // Own messages lie between them.
+    const limit = Math.min(PAGE_MAX, 2 * (wanted - ids.length) + 4);
+    const page = await ledger.messages(user, { limit, ...(before !== undefined && { before }) });
+    if (page.length === 0) break;
+    before = page[0]?.id;
+    for (const { own, id } of page.toReversed()) if (!own && ids.length < wanted) ids.unshift(id);
+  }
+  return ids;
 }

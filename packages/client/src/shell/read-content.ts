@@ -2,7 +2,7 @@
 import type { Content } from '@securechat/e2ee';
 import type { MessageId } from '@securechat/wire';
 import type { ConversationRecord } from '../core/record-conversation.ts';
-import { RECEIPTS_OWED_MAX, UNREAD_IDS_MAX } from '../core/record-conversation.ts';
+import { RECEIPTS_OWED_MAX } from '../core/record-conversation.ts';
 import type { MessageRecord } from '../core/record-message.ts';
 import { messageView } from '../core/record-message.ts';
 import type { LedgerChange } from './ledger-change.ts';
@@ -84,7 +84,6 @@ async function readMessage(
   const value: ConversationRecord = {
     ...conversation,
     unread: conversation.unread + 1,
-    unreadIds: [...conversation.unreadIds, id].slice(-UNREAD_IDS_MAX),
     delivered: account.receipts.mayKnow(user)
       ? [...conversation.delivered, id].slice(-RECEIPTS_OWED_MAX)
       : conversation.delivered,

@@ -118,7 +118,6 @@ const samples: readonly {
       { group: groupId, generation: 1, ownSequence: 1, peerSequence: 2, epoch: 3, chainAccepted: 4, state: 'dead' },
     ],
     unread: 300,
-    unreadIds: [message],
     delivered: [message],
     read: [message, message],
     lastMs: 5,
@@ -225,4 +224,13 @@ test('transfer: a record of version 1 has no path that it is about to get', () =
   const then = now.slice(0, -4);
   then[0] = 1;
   assert.deepEqual(transferRecord.decode(then), { ...transfer, placed: '' });
+});
+
+test('conversation: a record of version 1 also names what is unread, which the history says', () => {
+  const conversation = { ...emptyConversation('bob'), unread: 2, delivered: [message], lastMs: 5 };
+  const now = conversationRecord.encode(conversation);
+  // Behind version, name, no groups, and the count.
+  const at = 1 + 2 + 'bob'.length + 4 + 8;
+  const then = new Uint8Array([1, ...now.slice(1, at), 0, 0, 0, 2, ...bytes(32, 7), ...now.slice(at)]);
+  assert.deepEqual(conversationRecord.decode(then), conversation);
 });
