@@ -17,7 +17,6 @@ import type { Clock, ServerParts } from './shell/parts.ts';
 import { Presences } from './shell/presences.ts';
 import { Rates } from './shell/rates.ts';
 import { Workload } from './shell/workload.ts';
-import { StartError } from './start-error.ts';
 import type { Store } from './stores/port.ts';
 
 /** Handshakes at once: each has one RSA operation at a time on the four threads of libuv's pool. */
@@ -38,7 +37,7 @@ export async function assemble(input: {
   const { data, limits, rsaBits } = config;
   const keys = await openKeys({ folder: data, rsaBits, nowMs: clock.wallMs(), entropy });
   const opaque = openOpaque({
-    setup: await opaqueSetup(join(data, dataFiles.opaque)),
+    setup: await openOpaqueSetup(join(data, dataFiles.opaque)),
     queuedMax: limits.opaqueQueuedMax,
   });
   undo.push(() => opaque.close());
@@ -73,12 +72,4 @@ export async function assemble(input: {
     handshakes: new Gate({ atOnce: HANDSHAKES_AT_ONCE, queuedMax: limits.handshakesQueuedMax }),
     work: new Workload(entropy, limits.challengeMs),
   };
-}
-
-async function opaqueSetup(path: string): Promise<string> {
-  try {
-    return await openOpaqueSetup(path);
-  } catch (cause) {
-    throw new StartError(2, cause instanceof Error ? cause.message : `The key file ${path} cannot be used.`, { cause });
-  }
 }

@@ -3,7 +3,7 @@
  * key with its certificate, renewed by itself; the key that hides who talks to whom in the names of conversation slots.
  * The setup of OPAQUE has its own file, made by its own door.
  */
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Entropy, RsaPrivate, RsaPurpose } from '@securechat/crypto';
 import {
@@ -17,7 +17,8 @@ import {
   wipe,
 } from '@securechat/crypto';
 import type { Fingerprint } from '@securechat/wire';
-import { dataFiles, refuseOthers } from './data-folder.ts';
+import { dataFiles } from './data-folder.ts';
+import { readKeyFile, writeKeyFile } from './key-file.ts';
 import { StartError } from './start-error.ts';
 
 export const SLOT_KEY_BYTES = 32;
@@ -191,34 +192,6 @@ function pemOf(key: RsaPrivate<RsaPurpose>): string {
   const body = Buffer.from(der).toString('base64').replace(/.{64}/g, '$&\n').trim();
   wipe(der);
   return `-----BEGIN PRIVATE KEY-----\n${body}\n-----END PRIVATE KEY-----\n`;
-}
-
-/** One sentence when it cannot be read, or could be read by others. */
-export function readKeyFile(path: string): string {
-  if (!existsSync(path)) throw new StartError(2, `The key file ${path} is missing.`);
-  refuseOthers(path, 'key file');
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (cause) {
-    throw new StartError(2, `The key file ${path} cannot be read.`, { cause });
-  }
-}
-
-/** Whole or not at all: written beside, made durable, renamed. */
-export function writeKeyFile(path: string, text: string): void {
-  const beside = `${path}.new`;
-  try {
-    const file = openSync(beside, 'w', 0o600);
-    try {
-      writeSync(file, text);
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-    renameSync(beside, path);
-  } catch (cause) {
-    throw new StartError(2, `The key file ${path} cannot be written.`, { cause });
-  }
 }
 
 function unusable(path: string, cause?: unknown): StartError {

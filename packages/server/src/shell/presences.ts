@@ -43,9 +43,10 @@ export class Presences {
     return presenceOf({ attached, blocks, contactsOnly, contact, exists: true });
   }
 
-  /** Replaces the list of this connection. The present state of each is told at once. */
+  /** Replaces the list of this connection. The present state of each is told at once. One that has ended watches nobody. */
   async watch(link: LinkHandle, viewer: AccountId, accounts: readonly AccountId[]): Promise<void> {
     this.unwatch(link);
+    if (!this.#options.links.all.has(link)) return;
     const watch: Watch = { viewer, accounts: new Set(accounts), told: new Map() };
     this.#watches.set(link, watch);
     for (const account of watch.accounts) {

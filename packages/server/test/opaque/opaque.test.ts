@@ -138,7 +138,7 @@ test('the setup is made once, private to its owner, and refused when open to oth
   const open = join(folder, 'open.setup');
   writeFileSync(open, setup);
   chmodSync(open, 0o644);
-  await assert.rejects(openOpaqueSetup(open), /open to other users/);
+  await assert.rejects(openOpaqueSetup(open), /can be used by others/);
   const damaged = join(folder, 'damaged.setup');
   writeFileSync(damaged, setup.slice(0, 100), { mode: 0o600 });
   await assert.rejects(openOpaqueSetup(damaged), /damaged/);
