@@ -40,6 +40,8 @@ export interface Account {
 export interface Target {
   readonly address: string;
   readonly invite: string;
+  /** PEM, where the server has a certificate of its own. */
+  readonly tlsCa?: string;
 }
 
 async function makeRsaKeys(bits: number): Promise<RsaKeys> {
@@ -150,7 +152,17 @@ export async function open(
     onClosed: () => undefined,
     ...events,
   };
-  return openLink({ address, pin, timeoutMs: LINK_TIMEOUT_MS, ...(resumption ? { resumption } : {}) }, all);
+  const { tlsCa } = target;
+  return openLink(
+    {
+      address,
+      pin,
+      timeoutMs: LINK_TIMEOUT_MS,
+      ...(resumption && { resumption }),
+      ...(tlsCa !== undefined && { tlsCa }),
+    },
+    all,
+  );
 }
 
 /** Attaches the account's device; `storedUpTo` and `submitNumberHighest` as it last knew them. */

@@ -13,7 +13,12 @@ const PACED =
   /Per(Second|Minute|Hour|Day)$|Burst$|^registrations|^connectionsPerAddress|^unauthenticated|^loginFailuresFree|^inviteUses/;
 
 /** Starts on a data folder, or on a fresh one; port 0 on loopback for both transports. `checkout`: whose server it is. */
-export async function startChatServer(folder: string, rsaBits: number, checkout = OWN_CHECKOUT): Promise<Subject> {
+export async function startChatServer(
+  folder: string,
+  rsaBits: number,
+  checkout = OWN_CHECKOUT,
+  flags: readonly string[] = [],
+): Promise<Subject> {
   // Another checkout has a table of its own.
   const { limits } = (await import(join(checkout, 'packages/wire/src/limits.ts'))) as typeof LimitsModule;
   const paced = Object.entries(limits).filter(([name, { scope }]) => PACED.test(name) && scope === 'server');
@@ -31,6 +36,7 @@ export async function startChatServer(folder: string, rsaBits: number, checkout 
     'error',
     ...listeners,
     ...limitFlags,
+    ...flags,
   ]);
 }
 

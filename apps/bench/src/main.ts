@@ -1,8 +1,8 @@
 /**
  * `npm run bench`: first figures of the server, beside a bare `ws` relay in the same run; `npm run bench -- mls`: our MLS
- * beside ts-mls; `--beside FOLDER`: the server of another checkout in turn with this one, under the load of this one. A
- * table for people, JSON with `--json FILE`. Never a gate: compare CPU per message and ratios within one run, not absolute
- * figures of two runs.
+ * beside ts-mls; `npm run bench -- idle`: memory of connections that say nothing; `--beside FOLDER`: the server of another
+ * checkout in turn with this one, under the load of this one. A table for people, JSON with `--json FILE`. Never a gate:
+ * compare CPU per message and ratios within one run, not absolute figures of two runs.
  */
 import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -10,8 +10,10 @@ import { parseArgs } from 'node:util';
 import { registerAccounts } from './account.ts';
 import type { Account, Target } from './account.ts';
 import { runAttaches } from './attach-load.ts';
+import type { AttachResult } from './attach-load.ts';
 import { openChatLanes } from './chat-lanes.ts';
 import { startChatServer, withFolder } from './chat-server.ts';
+import { idleRows } from './idle.ts';
 import { runLoad, runPaced } from './load.ts';
 import type { LoadResult } from './load.ts';
 import { openRelayLanes } from './relay-lanes.ts';
@@ -47,12 +49,17 @@ const PACE = 1000;
 const ATTACH_LANES = 16;
 
 pinLoad();
-const tables = await (positionals[0] === 'mls' ? mlsTables() : serverTables());
+const tables = await tablesOf(positionals[0]);
 process.stdout.write(`${Object.values(tables).map(tableOf).join('\n\n')}\n`);
 if (options.json !== undefined) {
   const settings = { ...options, bodyBytes: BODY_BYTES };
   const report = { at: new Date().toISOString(), machine: machine(), settings, ...tables };
   writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);
+}
+
+async function tablesOf(what: string | undefined): Promise<Readonly<Record<string, readonly Row[]>>> {
+  if (what === 'mls') return mlsTables();
+  return what === 'idle' ? { idle: await idleRows(rsaBits, say) } : serverTables();
 }
 
 async function mlsTables() {
@@ -131,16 +138,22 @@ async function messageRows(relay: Subject, parties: readonly Party[]): Promise<R
 }
 
 async function attachRows(parties: readonly Party[]): Promise<Row[]> {
-  const rows: Row[] = [];
-  for (const kind of ['full', 'resumed'] as const)
-    for (const { suffix, server, accounts } of parties) {
-      const name = `attach, ${kind}, RSA ${rsaBits}${suffix}`;
-      say(name);
-      const lanes = accounts.slice(0, ATTACH_LANES);
-      const run = { target: targetOf(server, 'ws'), accounts: lanes, kind, measureMs, cpuMs: () => server.cpuMs() };
-      rows.push({ name, figures: { ...(await runAttaches(run)) } });
-    }
-  return rows;
+  const runs = new Map<string, AttachResult[]>();
+  for (let round = 0; round < rounds; round++)
+    for (const kind of ['full', 'resumed'] as const)
+      for (const { suffix, server, accounts } of parties) {
+        const name = `attach, ${kind}, RSA ${rsaBits}${suffix}`;
+        say(`round ${round + 1}: ${name}`);
+        const lanes = { target: targetOf(server, 'ws'), accounts: accounts.slice(0, ATTACH_LANES), kind };
+        const result = await runAttaches({ ...lanes, warmMs: WARM_MS, measureMs, cpuMs: () => server.cpuMs() });
+        runs.set(name, [...(runs.get(name) ?? []), result]);
+      }
+  return [...runs].map(([name, results]) =>
+    medianRow(
+      name,
+      results.map((result) => ({ ...result })),
+    ),
+  );
 }
 
 function targetOf(server: Subject, transport: 'ws' | 'tcp'): Target {
