@@ -327,6 +327,8 @@ suite('two clients and a server', { concurrency: 3 }, () => {
 
       const third = await alice.client.sendFile('bob', path);
       await bob.heard('fileOffer', (event) => event.id === third.id);
+      // A folder that takes nothing is said before the sender begins, and the offer waits on.
+      await assert.rejects(bob.client.acceptFile(third.id, path), code('FILE_UNWRITABLE'));
       await bob.client.acceptFile(third.id);
       const twice = await bob.heard('fileReceived', (event) => event.id === third.id);
       assert.equal(twice.path, join(bob.downloads, 'report (2).txt'));

@@ -167,13 +167,13 @@ test('somebody offline: the original answer, and that it will be delivered', asy
 });
 
 for (const [code, sentence, exitCode] of [
-  ['NO_SUCH_USER', /^No such user\./m, 0],
+  ['NO_SUCH_USER', /^No such user\./m, 1],
   ['BLOCKED', /^User blocked all messages from you\./m, 7],
-  ['NO_KEYS', /^The user's connection is not secure at the moment/m, 0],
+  ['NO_KEYS', /^The user's connection is not secure at the moment/m, 1],
   ['RECIPIENT_OFFLINE', /^User is offline\./m, 6],
   ['NOT_VERIFIED', /^This contact is not verified\./m, 8],
   ['TIMEOUT', /^No answer in time\./m, 9],
-  ['TEXT_TOO_LONG', /longer than 64 KiB\. Send it as a file/m, 0],
+  ['TEXT_TOO_LONG', /longer than 64 KiB\. Send it as a file/m, 1],
 ] as const) {
   test(`a send refused with ${code} says so, and a pipe ends with ${exitCode}`, async () => {
     const { output, code: ended } = await converse([...login, '@bob hi'], { overrides: { send: refusing(code) } });
@@ -206,6 +206,41 @@ test('a login that works makes an earlier failure good', async () => {
     },
   });
   assert.equal(code, 0);
+});
+
+test('a script that is not logged in, or stops in the middle of it, does not end with 0', async () => {
+  for (const lines of [
+    ['@bob hi'],
+    ['!login', 'alice'],
+    ['!login', 'alice', ''],
+    ['!register', 'alice', 'correct horse', ''],
+  ])
+    assert.equal((await converse(lines)).code, 3, lines.join());
+  const words = await converse([...login], { overrides: { hasProfile: () => Promise.resolve(false) } });
+  assert.equal(words.code, 3);
+});
+
+test('a command that fails ends a pipe with its code', async () => {
+  const { code } = await converse([...login, '!file bob /nonexistent'], {
+    overrides: { sendFile: refusing('FILE_NOT_FOUND') },
+  });
+  assert.equal(code, 1);
+});
+
+test('a line that names nobody behind its @ goes to nobody', async () => {
+  const { output, scripted } = await converse([
+    ...login,
+    '@bob hi',
+    '@',
+    '@ carol hi',
+    '@carol,hi',
+    '@:x',
+    '#team',
+    '#team hi',
+  ]);
+  assert.equal(scripted.of('send').length, 1);
+  assert.equal(output.match(/^To whom\?/gm)?.length, 4);
+  assert.equal(output.match(/^Groups are not available/gm)?.length, 2);
 });
 
 test('a taken name is said, and nobody is logged in as its owner', async () => {
@@ -251,6 +286,15 @@ test('an unknown command is never sent; the nearest one is named', async () => {
   assert.match(output, /There is no command !xyzzy\. See !help\. Nothing was sent\./);
   assert.match(output, /There is no command !etc\/passwd\./);
   assert.equal(scripted.of('send').length, 1);
+});
+
+test('what other programs call it leads to its name here', async () => {
+  const { output, scripted } = await converse([...login, '/quit', '/msg bob hi', '/constructor', '! hi']);
+  assert.match(output, /There is no command !quit\. Did you mean !exit\?/);
+  assert.match(output, /There is no command !msg\. Did you mean @user message\?/);
+  assert.match(output, /There is no command !constructor\. See !help\./);
+  assert.match(output, /^The name of a command follows at once: !help\. Nothing was sent\.$/m);
+  assert.deepEqual(scripted.of('send'), []);
 });
 
 test('/command is the same as !command', async () => {
@@ -301,6 +345,56 @@ test('with several offers, !accept user picks one and the question is asked agai
   assert.deepEqual(scripted.of('declineFile'), [['f1']]);
   assert.equal(output.match(/@bob offers f1\.txt/g)?.length, 2);
   assert.match(output, /There is no such file offer\./);
+});
+
+test('one offer is asked about at a time, and the next one when the first is answered or gone', async () => {
+  const offer = (id: string) => ({ kind: 'fileOffer', id, from: 'bob', name: `${id}.txt`, bytes: 1 }) as const;
+  const { output, scripted } = await converse([
+    ...login,
+    ({ emit }) => (emit(offer('f1')), emit(offer('f2')), emit(offer('f3'))),
+    'y',
+    ({ emit }) => emit({ kind: 'fileFailed', id: 'f2', user: 'bob', name: 'f2.txt', code: 'EXPIRED' }),
+    'n',
+  ]);
+  assert.deepEqual(output.match(/^@bob offers .*$/gm), [
+    '@bob offers f1.txt (1 B). Accept? y/n',
+    '@bob offers f2.txt (1 B) as well. Answer the other one first.',
+    '@bob offers f3.txt (1 B) as well. Answer the other one first.',
+    '@bob offers f2.txt (1 B). Accept? y/n',
+    '@bob offers f3.txt (1 B). Accept? y/n',
+  ]);
+  assert.deepEqual([scripted.of('acceptFile'), scripted.of('declineFile')], [[['f1']], [['f3']]]);
+});
+
+test('an offer that cannot be written here stays, and is asked about again', async () => {
+  const offer = { kind: 'fileOffer', id: 'f1', from: 'bob', name: 'a.txt', bytes: 1 } as const;
+  let full = true;
+  const { output } = await converse([...login, ({ emit }) => emit(offer), 'y', () => (full = false), 'y'], {
+    overrides: {
+      acceptFile: () => (full ? Promise.reject(new SecureChatError('FILE_UNWRITABLE')) : Promise.resolve()),
+    },
+  });
+  assert.match(
+    output,
+    /^The file cannot be written here\..*\n@bob offers a\.txt \(1 B\)\. Accept\? y\/n\nAccepted: a\.txt/m,
+  );
+});
+
+test('a file of ours that did not arrive does not ask us to ask ourselves', async () => {
+  const { output } = await converse([
+    ...login,
+    '!file bob /tmp/a.txt',
+    ({ emit }) => emit({ kind: 'fileFailed', id: 'f1', user: 'bob', name: 'a.txt', code: 'FILE_DAMAGED' }),
+  ]);
+  assert.match(
+    output,
+    /^a\.txt \(bob\): They could not take it: it came damaged, or cannot be written there\. Offer it again\.$/m,
+  );
+});
+
+test('an invite beyond what the server makes says so', async () => {
+  const { output } = await converse([...login, '!invite 101'], { overrides: { invite: refusing('TOO_LARGE') } });
+  assert.match(output, /^This server makes no invites for so many registrations or so many hours\./m);
 });
 
 test('!file takes the rest of the line as the path', async () => {
@@ -518,7 +612,7 @@ test('a line that is too long or not UTF-8 is refused, and the next ones are rea
     yield Buffer.from('still here\n');
   }
   const screen = pipeScreen({ input: input(), write: (text) => (output += text) });
-  assert.equal(await runLineMode(scripted.client, screen, options), 0);
+  assert.equal(await runLineMode(scripted.client, screen, options), 1);
   assert.match(output, /longer than 64 KiB/);
   assert.match(output, /not UTF-8/);
   assert.deepEqual(

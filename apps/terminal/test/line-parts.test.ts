@@ -26,6 +26,7 @@ test('what a line means', () => {
   assert.deepEqual(parseIntent('!!!'), { kind: 'literal', text: '!!' });
   assert.deepEqual(parseIntent('  two'), { kind: 'literal', text: ' two' });
   assert.deepEqual(parseIntent('#team hi'), { kind: 'group' });
+  for (const line of ['@', '@ bob hi', '@bob,hi', '@:']) assert.deepEqual(parseIntent(line), { kind: 'unaddressed' });
   assert.deepEqual(parseIntent('mail a@b.c!'), { kind: 'text', text: 'mail a@b.c!' });
 });
 

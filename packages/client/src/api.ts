@@ -254,7 +254,10 @@ export interface Client {
 
   /** Offers a file. FILE_NOT_FOUND, FILE_UNREADABLE, FILE_TOO_LARGE, and the refusals of `send`. */
   sendFile(to: string, path: string): Promise<{ readonly id: string }>;
-  /** NO_SUCH_TRANSFER. Resolves when the answer is queued; progress and result come as events. */
+  /**
+   * NO_SUCH_TRANSFER. FILE_UNWRITABLE: the folder does not take it, and the offer goes on waiting. Resolves when the
+   * answer is queued; progress and result come as events.
+   */
   acceptFile(id: string, directory?: string): Promise<void>;
   declineFile(id: string): Promise<void>;
 

@@ -27,5 +27,6 @@ export { connect } from './connect.ts';
 export { examineProfile } from './doctor.ts';
 export type { Finding } from './doctor.ts';
 export { forwardToHolder } from './forward.ts';
+export { suitablePassword } from './password.ts';
 export { backUpProfile, restoreProfile, verifyProfile } from './profile-backup.ts';
 export type { ProfileCopy } from './profile-backup.ts';

@@ -1,8 +1,10 @@
-import { deleteAccount, login, logout, register, resetKeys } from './account-commands.ts';
+import { deleteAccount, logout, resetKeys } from './account-commands.ts';
 import { answerOffer, offerFile } from './file-commands.ts';
 import { help } from './help.ts';
+import { login } from './login-command.ts';
 import { edit, history, resend } from './message-commands.ts';
 import { block, invite, status, unblock, users, verify, version, who } from './people-commands.ts';
+import { register } from './register-command.ts';
 import type { Session } from './session.ts';
 
 /** `leave` ends line mode. */

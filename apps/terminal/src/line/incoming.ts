@@ -1,10 +1,10 @@
 import { SecureChatError } from '@securechat/client';
-import type { ClientEvent, ConnectionState } from '@securechat/client';
+import type { ClientEvent, Code, ConnectionState } from '@securechat/client';
 import { formatBytes } from '../byte-size.ts';
-import { exitCodeOf, exitCodeOfLogout, exitCodes } from '../exit-codes.ts';
+import { exitCodeOf, exitCodeOfLogout } from '../exit-codes.ts';
 import { sanitizeLine } from '../sanitize.ts';
 import { sentenceOf, sentenceOfCode } from '../sentence.ts';
-import { offerLine } from './file-commands.ts';
+import { showOffer, withdraw } from './file-commands.ts';
 import { marks } from './marks.ts';
 import type { Session } from './session.ts';
 
@@ -22,8 +22,7 @@ const handlers: { readonly [K in ClientEvent['kind']]: (session: Session, event:
   },
   state: showState,
   fileOffer: (session, { id, from, name, bytes }) => {
-    const offer = { id, from, name: sanitizeLine(name), bytes };
-    session.offers.push({ ...offer, shownAt: session.screen.print(offerLine(offer)) });
+    showOffer(session, { id, from, name: sanitizeLine(name), bytes });
     session.screen.alert();
   },
   fileProgress: showProgress,
@@ -43,9 +42,8 @@ const handlers: { readonly [K in ClientEvent['kind']]: (session: Session, event:
   },
   fileFailed: (session, { id, user, name, code }) => {
     endTransfer(session, id);
-    const index = session.offers.findIndex((offer) => offer.id === id);
-    if (index >= 0) session.offers.splice(index, 1);
-    session.warning(`${sanitizeLine(name)} (${user}): ${sentenceOfCode(code)}`);
+    withdraw(session, id);
+    session.warning(`${sanitizeLine(name)} (${user}): ${whyFailed(session, id, code)}`);
   },
   presence: () => undefined,
   keyChanged: (session, { user, verified }) =>
@@ -91,9 +89,7 @@ export function showState(session: Session, event: Event<'state'>): void {
     if (known === undefined) session.sent.set(id, { user, text: '' });
     const excerpt = known === undefined ? '' : ` ("${excerptOf(known.text)}")`;
     const why = code === undefined ? '' : ` ${sentenceOfCode(code)}`;
-    if (code !== undefined && session.sendOutcome === exitCodes.ok && exitCodeOf(code) > exitCodes.loggedOut) {
-      session.sendOutcome = exitCodeOf(code);
-    }
+    if (code !== undefined) session.lineOutcome ||= exitCodeOf(code);
     session.warning(`Not delivered to ${user}${excerpt}.${why} !resend sends it again.`);
   }
   const remarked = known?.remark?.(marks[state]) === true;
@@ -121,6 +117,12 @@ function showProgress(session: Session, { id, bytes, of, direction }: Event<'fil
   // A pipe gets a line per quarter, and none for what is over at once.
   if (quarter > transfer.shown && percent < 100) session.notice(line);
   transfer.shown = Math.max(transfer.shown, quarter);
+}
+
+/** `file-received` says that it failed there, not why: their disk or their folder are the likely reasons. */
+function whyFailed(session: Session, id: string, code: Code): string {
+  if (code !== 'FILE_DAMAGED' || !session.sent.has(id)) return sentenceOfCode(code);
+  return 'They could not take it: it came damaged, or cannot be written there. Offer it again.';
 }
 
 function endTransfer(session: Session, id: string): void {

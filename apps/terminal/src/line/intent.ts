@@ -10,6 +10,8 @@ export type Intent =
   /** `text` is empty when only the peer is chosen. */
   | { readonly kind: 'direct'; readonly user: string; readonly text: string }
   | { readonly kind: 'group' }
+  /** An @ that names nobody (`@ bob`, `@bob,hi`): meant for somebody, and certainly not for whoever is current. */
+  | { readonly kind: 'unaddressed' }
   | { readonly kind: 'literal'; readonly text: string }
   | { readonly kind: 'text'; readonly text: string };
 
@@ -26,7 +28,8 @@ export function parseIntent(line: string): Intent {
     const text = direct[2] ?? '';
     return { kind: 'direct', user: parseUser(direct[1] ?? ''), text: text.trim() === '' ? '' : text };
   }
-  if (/^#[^\s#]+\s/.test(line)) return { kind: 'group' };
+  if (line.startsWith('@')) return { kind: 'unaddressed' };
+  if (/^#[^\s#]+(\s|$)/.test(line)) return { kind: 'group' };
   return { kind: 'text', text: line };
 }
 

@@ -2,12 +2,14 @@ import { SecureChatError } from '@securechat/client';
 import type { Client, ClientEvent } from '@securechat/client';
 import { sanitizeLine } from '../sanitize.ts';
 import { nearest } from '../suggestion.ts';
-import { login, register } from './account-commands.ts';
 import { commands } from './commands.ts';
+import { elsewhere } from './elsewhere.ts';
 import { answerOffer } from './file-commands.ts';
 import { showEvent } from './incoming.ts';
 import { parseAnswer, parseIntent } from './intent.ts';
+import { login } from './login-command.ts';
 import { sendText } from './message-commands.ts';
+import { register } from './register-command.ts';
 import type { Entry, Screen } from './screen.ts';
 import { Session } from './session.ts';
 import type { LineOptions } from './session.ts';
@@ -59,17 +61,17 @@ async function converse(session: Session): Promise<number | undefined> {
     const entry = takeTyped(session) ?? (await session.screen.next());
     if (entry.kind === 'end') return entry.code;
     if (entry.kind === 'too-long') {
-      session.failure(new SecureChatError('TEXT_TOO_LONG'));
+      session.lineFailed(new SecureChatError('TEXT_TOO_LONG'));
       continue;
     }
     if (entry.kind === 'not-text') {
-      session.warning('This line is not UTF-8 text. Nothing was sent.');
+      session.lineFailed(new SecureChatError('USAGE', { text: 'This line is not UTF-8 text. Nothing was sent.' }));
       continue;
     }
     try {
       if ((await obey(session, entry)) === 'leave') return undefined;
     } catch (error) {
-      session.failure(error);
+      session.lineFailed(error);
     }
   }
 }
@@ -96,12 +98,14 @@ async function obey(session: Session, entry: Extract<Entry, { kind: 'line' }>): 
       }
       return command(session, intent.name, intent.rest);
     case 'direct':
-      if (intent.user.length > USERNAME_UNITS_MAX) return session.failure(new SecureChatError('NO_SUCH_USER'));
+      if (intent.user.length > USERNAME_UNITS_MAX) return session.lineFailed(new SecureChatError('NO_SUCH_USER'));
       session.peer = intent.user;
       session.showPrompt();
       if (intent.text !== '') return sendText(session, intent.user, intent.text, entry.pasted);
       if (!session.screen.interactive) session.notice(`Lines go to ${sanitizeLine(intent.user)} now.`);
       return;
+    case 'unaddressed':
+      return session.warning('To whom? @user message, the name right behind the @. Nothing was sent.');
     case 'group':
       return session.warning('Groups are not available in this version. Nothing was sent.');
     case 'literal':
@@ -116,8 +120,10 @@ async function obey(session: Session, entry: Extract<Entry, { kind: 'line' }>): 
 async function command(session: Session, name: string, rest: string): Promise<void | 'leave'> {
   const found = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (found !== undefined) return found.run(session, rest);
-  const meant = nearest(name, Object.keys(commands));
-  const hint = meant === undefined ? 'See !help.' : `Did you mean !${meant}?`;
+  if (name === '') return session.notice('The name of a command follows at once: !help. Nothing was sent.');
+  const near = nearest(name, Object.keys(commands));
+  const meant = elsewhere.get(name) ?? (near === undefined ? undefined : `!${near}`);
+  const hint = meant === undefined ? 'See !help.' : `Did you mean ${meant}?`;
   session.notice(`There is no command !${sanitizeLine(name)}. ${hint} Nothing was sent.`);
 }
 

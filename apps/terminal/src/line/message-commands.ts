@@ -1,10 +1,9 @@
 import { SecureChatError } from '@securechat/client';
-import type { Message, SendResult } from '@securechat/client';
+import type { Code, Message, SendResult } from '@securechat/client';
 import { formatBytes } from '../byte-size.ts';
-import { exitCodeOf, exitCodes } from '../exit-codes.ts';
 import { sanitizeLine } from '../sanitize.ts';
 import { asSecureChatError } from '../sentence.ts';
-import { confirmed } from './account-commands.ts';
+import { confirmed } from './account-prompts.ts';
 import { parseUser } from './intent.ts';
 import { showState } from './incoming.ts';
 import { marks } from './marks.ts';
@@ -20,7 +19,7 @@ const queuedSentence = 'The server cannot be reached. Your message is queued and
 
 /** Sends one line. The answer is printed before this resolves. */
 export async function sendText(session: Session, user: string, text: string, pasted = false): Promise<void> {
-  if (session.username === undefined) return session.failure(new SecureChatError('NOT_LOGGED_IN'));
+  if (session.username === undefined) return sendFailed(session, user, new SecureChatError('NOT_LOGGED_IN'));
   if (!(await mayGo(session, user, text, pasted))) return session.notice('Nothing was sent.');
   const { onlineOnly, requireVerified } = session.options;
   const options = {
@@ -54,7 +53,7 @@ async function sending(
       session.sent.set(failedId, { user, text });
       session.failed.push(failedId);
     }
-    sendFailed(session, error);
+    sendFailed(session, user, error);
   }
   for (const failure of failures) if (failure !== failed) showState(session, failure);
 }
@@ -101,7 +100,7 @@ function showPast(session: Session, message: Message): void {
 /** Questions a terminal asks first: somebody new, or more than one sees at a glance. */
 async function mayGo(session: Session, user: string, text: string, pasted: boolean): Promise<boolean> {
   if (!session.screen.interactive) return true;
-  if (!session.acquainted.has(user)) {
+  if (user !== session.username && !session.acquainted.has(user)) {
     const known = (await session.client.contacts()).some((contact) => contact.user === user);
     if (!known && !(await confirmed(session, `You have not written with ${user} yet. Send? y/n `))) return false;
   }
@@ -132,8 +131,14 @@ function report(session: Session, user: string, text: string, result: SendResult
   } else if (result.recipient === 'offline') session.notice(offlineSentence);
 }
 
-function sendFailed(session: Session, error: unknown): void {
-  const code = exitCodeOf(asSecureChatError(error).code);
-  if (code > exitCodes.loggedOut && session.sendOutcome === exitCodes.ok) session.sendOutcome = code;
-  session.failure(error);
+function sendFailed(session: Session, user: string, error: unknown): void {
+  const { code } = asSecureChatError(error);
+  session.lineFailed(error);
+  if (nobody.has(code) && session.peer === user) {
+    // Not back to whoever was current before: a line typed ahead was not meant for them.
+    session.peer = undefined;
+    session.showPrompt();
+  }
 }
+
+const nobody: ReadonlySet<Code> = new Set(['NO_SUCH_USER', 'NAME_INVALID', 'SELF']);

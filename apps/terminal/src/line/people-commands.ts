@@ -1,5 +1,7 @@
+import { SecureChatError } from '@securechat/client';
 import type { Contact } from '@securechat/client';
 import { sanitizeLine } from '../sanitize.ts';
+import { asSecureChatError } from '../sentence.ts';
 import { parseUser } from './intent.ts';
 import type { Session } from './session.ts';
 
@@ -90,9 +92,11 @@ export async function invite(session: Session, rest: string): Promise<void> {
       return session.notice('Usage: !invite [uses] [hours]');
     }
   }
-  const made = await session.client.invite({
-    ...(uses !== undefined && { uses }),
-    ...(hours !== undefined && { hours }),
+  const asked = { ...(uses !== undefined && { uses }), ...(hours !== undefined && { hours }) };
+  const made = await session.client.invite(asked).catch((error: unknown) => {
+    if (asSecureChatError(error).code !== 'TOO_LARGE') throw error;
+    const text = 'This server makes no invites for so many registrations or so many hours. Ask for fewer.';
+    throw new SecureChatError('TOO_LARGE', { text }, { cause: error });
   });
   const { interactive, style } = session.screen;
   session.notice(`Invite: ${made.code}`);

@@ -88,7 +88,8 @@ export class Session {
   typedInstead: string | undefined;
   passwordOnce: string | undefined;
   accountOutcome: number = exitCodes.ok;
-  sendOutcome: number = exitCodes.ok;
+  /** Of the first line that could not be carried out. */
+  lineOutcome: number = exitCodes.ok;
 
   constructor(client: Client, screen: Screen, options: LineOptions) {
     this.client = client;
@@ -109,6 +110,12 @@ export class Session {
 
   failure(error: unknown): void {
     this.warning(sentenceOf(error));
+  }
+
+  /** A line could not be carried out: a script learns it at the end. */
+  lineFailed(error: unknown): void {
+    this.lineOutcome ||= exitCodeOf(asSecureChatError(error).code);
+    this.failure(error);
   }
 
   /** A login or registration ended; later success makes an earlier failure good. */
@@ -244,7 +251,7 @@ export class Session {
   /** For a pipe and for scripts: what went wrong and was not made good. A terminal was read by a person: 0. */
   outcome(): number {
     if (this.screen.interactive) return exitCodes.ok;
-    return this.accountOutcome === exitCodes.ok ? this.sendOutcome : this.accountOutcome;
+    return this.accountOutcome === exitCodes.ok ? this.lineOutcome : this.accountOutcome;
   }
 }
 

@@ -238,6 +238,8 @@ export function terminalScreen(options: TerminalOptions): Screen {
     }
     if (!(key.ctrl === true && key.name === 'c')) interrupts = 0;
     const known = question === undefined ? history : [];
+    // What was typed before the question stood there: the terminal made a line feed of Enter. No answer has two lines.
+    if (question !== undefined && key.name === 'enter') return submit();
     // Nothing to search or complete in an answer.
     if (question !== undefined && key.ctrl === true && key.name === 'r') return demands.bell();
     apply(press(buffer, character, key, known));
