@@ -56,6 +56,13 @@ test('every request is answered with its id before the end', async () => {
   assert.deepEqual(replies[1]?.result, { id: 'm1', state: 'sent', recipient: 'online' });
 });
 
+test('register takes the link that invite gives as well as its code', async () => {
+  const link = 'securechat:ws://h:1#sha256:x?invite=CODE';
+  const account = { username: 'alice', password: 'correct horse', invite: link };
+  const { scripted } = await serve([request(1, 'register', account)]);
+  assert.deepEqual(scripted.of('register'), [[{ ...account, invite: 'CODE' }]]);
+});
+
 test('what cannot be read is answered with the numbers of JSON-RPC, and the stream goes on', async () => {
   const huge = Buffer.alloc(10 * 1024 * 1024, 'x');
   const { replies } = await serve([

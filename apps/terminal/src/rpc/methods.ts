@@ -1,5 +1,6 @@
 import { SecureChatError } from '@securechat/client';
 import type { Client, SendOptions } from '@securechat/client';
+import { parseInviteLink } from '../invite-link.ts';
 import { readParams } from './params.ts';
 import type { ParamSchema, ParamsOf } from './params.ts';
 
@@ -54,7 +55,8 @@ export const methods: { readonly [name: string]: Method } = {
   register: method(
     { username: user, password: text, invite: optionalText },
     async ({ client }, { username, password, invite }) => {
-      const made = await client.register({ username, password, ...(invite !== undefined && { invite }) });
+      const code = invite === undefined ? {} : { invite: parseInviteLink(invite)?.invite ?? invite };
+      const made = await client.register({ username, password, ...code });
       const { account, device, fingerprint, recoveryWords } = made;
       return { account, device, fingerprint, recoveryWords };
     },
