@@ -120,7 +120,7 @@ export async function makeStand(options: StandOptions = {}): Promise<Stand> {
 }
 
 /** Resolves true when it became so within the time. */
-export async function until(holds: () => boolean | Promise<boolean>, ms = 3000): Promise<boolean> {
+export async function until(holds: () => boolean | Promise<boolean>, ms = 20_000): Promise<boolean> {
   for (const end = performance.now() + ms; performance.now() < end;) {
     if (await holds()) return true;
     await new Promise((resolve) => setTimeout(resolve, 10));

@@ -213,7 +213,7 @@ async function runAndKill(directory: string, round: number, afterMs: number): Pr
   let ending: NodeJS.Timeout | undefined;
   running.stdout.setEncoding('utf8').on('data', (piece: string) => {
     text += piece;
-    if (busy(text)) ending ??= setTimeout(() => running.kill('SIGKILL'), afterMs);
+    if (ending === undefined && busy(text)) ending = setTimeout(() => running.kill('SIGKILL'), afterMs);
   });
   await new Promise((resolve) => running.once('close', resolve));
   // The last line may be cut.
