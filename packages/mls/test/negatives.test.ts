@@ -163,6 +163,16 @@ refusal('a path key of the wrong size is refused (§5.1.1)', 'invalid-path', ({ 
   const nodes = path.nodes.map((node) => ({ ...node, encryptionKey: node.encryptionKey.slice(1) }));
   alice.receive(forge(bob, { path: { ...path, nodes } }));
 });
+const trap = new Uint8Array(32);
+refusal('a path key that nothing can be sealed to is refused (§5.1.1)', 'invalid-path', ({ alice, bob }) => {
+  const path = pathFor(bob);
+  const nodes = path.nodes.map((node) => ({ ...node, encryptionKey: trap }));
+  alice.receive(forge(bob, { path: { ...path, nodes } }));
+});
+refusal('a path leaf that nothing can be sealed to is refused (§5.1.1)', 'invalid-leaf', ({ alice, bob }) => {
+  const { source } = pathFor(bob).leaf;
+  alice.receive(forge(bob, { path: { ...pathFor(bob), leaf: leafOf(bob, { source, encryptionKey: trap }) } }));
+});
 refusal('a leaf with a wrong parent hash is refused (§7.9.2)', 'invalid-path', ({ alice, bob }) => {
   const path = pathFor(bob);
   const source = { kind: 'commit', parentHash: bob.entropy(32) } as const;
@@ -354,6 +364,14 @@ refusal('an init key of the wrong size is refused (§5.1.1)', 'invalid-key-packa
   const { keyPackage } = dave.keyPackage();
   alice.receive(forge(bob, { proposals: [add(packageOf(dave, dave.entropy(31), keyPackage.leaf.encoded))] }));
 });
+refusal(
+  'an init key that nothing can be sealed to is refused (§5.1.1)',
+  'invalid-key-package',
+  ({ alice, bob, dave }) => {
+    const { leaf } = dave.keyPackage().keyPackage;
+    alice.receive(forge(bob, { proposals: [add(packageOf(dave, trap, leaf.encoded))] }));
+  },
+);
 refusal('one key package added twice is refused (§7.3)', 'invalid-leaf', ({ alice, bob, dave }) => {
   const proposal = add(dave.keyPackage().keyPackage);
   alice.receive(forge(bob, { proposals: [proposal, proposal] }));
@@ -709,6 +727,12 @@ const parentOf = (tree: RatchetTree, index: number) => tree.parentNode(index) ??
 refusal('a parent key put in by nobody is refused (§7.9.2)', 'invalid-tree', (cast) =>
   spoil(cast, (tree) => withParents(tree, { 3: { encryptionKey: cast.alice.entropy(32) } })),
 );
+refusal('a parent key that nothing can be sealed to is refused (§5.1.1)', 'invalid-tree', (cast) => {
+  const trapped = (tree: RatchetTree): RatchetTree => withParents(tree, { 3: { encryptionKey: trap } });
+  const failure = failureOf(() => spoil(cast, trapped));
+  assert.match(failure.message, /encryption key/);
+  throw failure;
+});
 refusal('a parent hash that does not chain is refused (§7.9.2)', 'invalid-tree', (cast) =>
   spoil(cast, (tree) => withParents(tree, { 3: { parentHash: cast.alice.entropy(32) } })),
 );

@@ -7,6 +7,7 @@ import { nodeProvider } from '../src/crypto/node-provider.ts';
 import { judgesAlike } from '../src/crypto/arguable-signatures.ts';
 import type { CryptoProvider } from '../src/crypto/provider.ts';
 import { suiteIds, suiteOf } from '../src/crypto/suite.ts';
+import { isMlKemKey, isX25519Key } from '../src/crypto/usable-key.ts';
 import { Client, addAll, assertAgreement } from './client.ts';
 import { seeded } from './entropy.ts';
 import { hex, toHex } from './vectors.ts';
@@ -104,6 +105,49 @@ test('ML-KEM keys and secrets of one provider are understood by the other', () =
     assert.equal(provider.mlKem768.decapsulate(seed, made.output.slice(1)), undefined);
     assert.equal(provider.mlKem768.encapsulate(publicKey.slice(1), entropy), undefined);
     assert.equal(provider.mlKem768.encapsulate(hex('ff'.repeat(1184)), entropy), undefined);
+  }
+});
+
+test('keys that nothing can be sealed to are known before anything is sealed to them', () => {
+  const entropy = seeded('traps');
+  const scalar = entropy(32);
+  const high = (key: Uint8Array): Uint8Array => key.with(31, (key[31] ?? 0) | 0x80);
+  const traps = [
+    '00'.repeat(32),
+    `01${'00'.repeat(31)}`,
+    'e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800',
+    '5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157',
+    ...['ec', 'ed', 'ee'].map((byte) => `${byte}${'ff'.repeat(30)}7f`),
+  ].map(hex);
+  for (const key of traps.flatMap((trap) => [trap, high(trap)])) {
+    for (const { x25519 } of providers) assert.equal(x25519.shared(scalar, key), undefined);
+    assert.equal(isX25519Key(key), false);
+  }
+  const fine = nodeProvider.x25519.publicOf(scalar);
+  for (const key of [
+    fine,
+    high(fine),
+    hex(`02${'00'.repeat(31)}`),
+    hex(`eb${'ff'.repeat(30)}7f`),
+    hex('ff'.repeat(32)),
+  ]) {
+    for (const { x25519 } of providers) assert.ok(x25519.shared(scalar, key));
+    assert.ok(isX25519Key(key));
+  }
+  const kem = nodeProvider.mlKem768.publicOf(entropy(64));
+  // The first and the last coefficient: 3,328 is the greatest, 3,329 none.
+  const first = (value: number) => kem.with(0, value & 0xff).with(1, ((kem[1] ?? 0) & 0xf0) | (value >> 8));
+  const last = (value: number) => kem.with(1151, value >> 4).with(1150, ((kem[1150] ?? 0) & 15) | ((value & 15) << 4));
+  for (const [key, usable] of [
+    [kem, true],
+    [first(3328), true],
+    [last(3328), true],
+    [first(3329), false],
+    [last(3329), false],
+    [kem.slice(1), false],
+  ] as const) {
+    for (const { mlKem768 } of providers) assert.equal(mlKem768.encapsulate(key, entropy) !== undefined, usable);
+    assert.equal(isMlKemKey(key), usable);
   }
 });
 

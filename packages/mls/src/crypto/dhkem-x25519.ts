@@ -5,6 +5,7 @@ import type { Kdf } from './hkdf.ts';
 import { labeledExpand, labeledExtract } from './hpke-labels.ts';
 import type { Kem } from './kem.ts';
 import type { CryptoProvider } from './provider.ts';
+import { isX25519Key } from './usable-key.ts';
 
 const KEM_ID = 0x0020;
 const KEY_BYTES = 32;
@@ -27,7 +28,6 @@ export function dhkemX25519(provider: CryptoProvider): Kem {
 
   return {
     id: KEM_ID,
-    publicBytes: KEY_BYTES,
     privateBytes: KEY_BYTES,
     publicOf: (privateKey) => x25519.publicOf(privateKey),
     generate(entropy) {
@@ -40,6 +40,7 @@ export function dhkemX25519(provider: CryptoProvider): Kem {
       prk.fill(0);
       return { privateKey, publicKey: x25519.publicOf(privateKey) };
     },
+    accepts: isX25519Key,
     encapsulate(publicKey, entropy) {
       const ephemeral = entropy(KEY_BYTES);
       const exchanged = x25519.exchange(ephemeral, publicKey);

@@ -11,11 +11,11 @@ import { sha3_256, shake256 } from '@noble/hashes/sha3.js';
 import { ml_kem768 } from '@noble/post-quantum/ml-kem.js';
 import { concat, equalPublic } from '../codec/bytes.ts';
 import type { AeadName, CryptoProvider, HashName } from './provider.ts';
+import { isMlKemKey } from './usable-key.ts';
 
 const KEY_BYTES = 32;
 const TAG_BYTES = 16;
 const ML_KEM_RANDOM_BYTES = 32;
-const ML_KEM_PUBLIC_BYTES = 1184;
 const ML_KEM_CIPHERTEXT_BYTES = 1088;
 
 const hashes = { sha256, sha512 } as const satisfies Record<HashName, unknown>;
@@ -51,6 +51,7 @@ export const nobleProvider: CryptoProvider = {
       return publicKey;
     },
     encapsulate(publicKey, entropy) {
+      // noble does not look whether it is reduced.
       if (!isMlKemKey(publicKey)) return undefined;
       return unlessItThrows(() => {
         const { cipherText, sharedSecret } = ml_kem768.encapsulate(publicKey, entropy(ML_KEM_RANDOM_BYTES));
@@ -103,18 +104,4 @@ function unlessItThrows<T>(run: () => T): T | undefined {
   } catch {
     return undefined;
   }
-}
-
-const ML_KEM_MODULUS = 3329;
-/** Of the key, before its 32-byte seed. */
-const ML_KEM_COEFFICIENT_BYTES = 1152;
-
-/** FIPS 203 §7.2: the right size, and every 12-bit coefficient reduced; noble does not look at the second. */
-function isMlKemKey(key: Uint8Array): boolean {
-  if (key.length !== ML_KEM_PUBLIC_BYTES) return false;
-  for (let at = 0; at < ML_KEM_COEFFICIENT_BYTES; at += 3) {
-    const [a = 0, b = 0, c = 0] = key.subarray(at, at + 3);
-    if ((a | ((b & 15) << 8)) >= ML_KEM_MODULUS || ((b >> 4) | (c << 4)) >= ML_KEM_MODULUS) return false;
-  }
-  return true;
 }

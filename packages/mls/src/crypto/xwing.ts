@@ -6,10 +6,10 @@
 import { concat, wipeAll } from '../codec/bytes.ts';
 import type { Kem } from './kem.ts';
 import type { CryptoProvider } from './provider.ts';
+import { ML_KEM_PUBLIC_BYTES, isMlKemKey, isX25519Key } from './usable-key.ts';
 
 const SEED_BYTES = 32;
 const KEM_SEED_BYTES = 64;
-const KEM_PUBLIC_BYTES = 1184;
 const KEM_OUTPUT_BYTES = 1088;
 const CURVE_BYTES = 32;
 /** `\./` over `/^\`. */
@@ -41,7 +41,6 @@ export function xwing(provider: CryptoProvider): Kem {
 
   return {
     id: 0x647a,
-    publicBytes: KEM_PUBLIC_BYTES + CURVE_BYTES,
     privateBytes: SEED_BYTES,
     publicOf,
     generate(entropy) {
@@ -52,15 +51,17 @@ export function xwing(provider: CryptoProvider): Kem {
       const privateKey = shake256(ikm, SEED_BYTES);
       return { privateKey, publicKey: publicOf(privateKey) };
     },
+    accepts: (publicKey) =>
+      isMlKemKey(publicKey.subarray(0, ML_KEM_PUBLIC_BYTES)) && isX25519Key(publicKey.subarray(ML_KEM_PUBLIC_BYTES)),
     encapsulate(publicKey, entropy) {
-      if (publicKey.length !== KEM_PUBLIC_BYTES + CURVE_BYTES) return undefined;
-      const curveKey = publicKey.subarray(KEM_PUBLIC_BYTES);
+      if (publicKey.length !== ML_KEM_PUBLIC_BYTES + CURVE_BYTES) return undefined;
+      const curveKey = publicKey.subarray(ML_KEM_PUBLIC_BYTES);
       const ephemeral = entropy(CURVE_BYTES);
       const exchanged = x25519.exchange(ephemeral, curveKey);
       ephemeral.fill(0);
       if (exchanged === undefined) return undefined;
       const { share, shared } = exchanged;
-      const kem = mlKem768.encapsulate(publicKey.subarray(0, KEM_PUBLIC_BYTES), entropy);
+      const kem = mlKem768.encapsulate(publicKey.subarray(0, ML_KEM_PUBLIC_BYTES), entropy);
       if (kem === undefined) return undefined;
       return { secret: combine(kem.secret, shared, share, curveKey), output: concat(kem.output, share) };
     },
@@ -72,7 +73,7 @@ export function xwing(provider: CryptoProvider): Kem {
       const dh = x25519.shared(scalar, share);
       wipeAll([kemSeed, scalar]);
       if (kem === undefined || dh === undefined) return undefined;
-      return combine(kem, dh, share, publicKey.subarray(KEM_PUBLIC_BYTES));
+      return combine(kem, dh, share, publicKey.subarray(ML_KEM_PUBLIC_BYTES));
     },
   };
 }

@@ -102,7 +102,7 @@ export function validateKeyPackage(suite: Suite, keyPackage: KeyPackage): void {
   demand(keyPackage.version === PROTOCOL_VERSION, 'unsupported', 'protocol version');
   demand(keyPackage.suite === suite.id, 'unsupported', 'cipher suite of a key package, §10.1');
   demand(leaf.source.kind === 'key-package', 'invalid-key-package', 'leaf node source, §7.3');
-  demand(initKey.length === suite.kem.publicBytes, 'invalid-key-package', 'size of the init key');
+  demand(suite.kem.accepts(initKey), 'invalid-key-package', 'init key');
   demand(!equalPublic(leaf.encryptionKey, initKey), 'invalid-key-package', 'one key for two purposes, §10.1');
   const { unsigned: content, signature } = keyPackage;
   const publicKey = leaf.signatureKey;

@@ -169,9 +169,9 @@ function mergePath(
   validateLeaf(suite, { leaf: path.leaf, source: 'commit', groupExtensions, place, previous }, judge);
   const keys = path.nodes.map(({ encryptionKey }) => encryptionKey);
   demand(
-    keys.every((key) => key.length === suite.kem.publicBytes),
+    keys.every((key) => suite.kem.accepts(key)),
     'invalid-path',
-    'size of a public key',
+    'a public key',
   );
   demandFreshKeys(tree, [path.leaf.encryptionKey, ...keys]);
   const { tree: withKeys, leafParentHash } = withPathKeys(tree, { leaf, keys });

@@ -38,7 +38,7 @@ export function validateLeaf(suite: Suite, question: LeafQuestion, { policy, now
 export function validateLeafAlone(suite: Suite, question: Omit<LeafQuestion, 'source' | 'previous'>): void {
   const { leaf, place, groupExtensions: extensions } = question;
   const { capabilities, credential } = leaf;
-  demand(leaf.encryptionKey.length === suite.kem.publicBytes, 'invalid-leaf', 'size of the encryption key');
+  demand(suite.kem.accepts(leaf.encryptionKey), 'invalid-leaf', 'encryption key');
   demand(leaf.signatureKey.length === SIGNING_KEY_BYTES, 'invalid-leaf', 'size of the signature key');
   demand(leafSignatureVerifies(suite, leaf, place), 'bad-signature', 'leaf, §7.3');
   const lack = lacking(capabilities, { suite: suite.id, extensions });

@@ -9,6 +9,9 @@ import { directPath, isWithin, nodeOf } from './tree-math.ts';
 export function validateTree(tree: RatchetTree): void {
   demand(unmergedLeavesAgree(tree), 'invalid-tree', 'unmerged leaves, §12.4.3.1');
   demand(keysAreUnique(tree), 'invalid-tree', 'a key twice, §7.3');
+  const { kem } = tree.suite;
+  const usable = tree.nodes.every((node) => node?.kind !== 'parent' || kem.accepts(node.encryptionKey));
+  demand(usable, 'invalid-tree', 'encryption key of a parent node');
   demand(parentHashesVerify(tree), 'invalid-tree', 'parent hash, §7.9.2');
 }
 
