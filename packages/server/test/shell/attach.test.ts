@@ -17,7 +17,8 @@ let stand: Stand;
 let anna: Person;
 let bob: Person;
 before(async () => {
-  stand = await makeStand();
+  // Waiting for a condition asks often.
+  stand = await makeStand({ limits: { framesBurst: 100_000 } });
   anna = await stand.register('anna');
   bob = await stand.register('bob');
 });
