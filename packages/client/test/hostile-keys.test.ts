@@ -372,5 +372,18 @@ test('a device that was taken off the list is not heard any more once the conver
       () => 'a gap',
     );
     assert.deepEqual(alice.texts, ['from bob', 'in time']);
+    assert.deepEqual(alice.gaps.slice(from), ['SENDER_RESET']);
+    assert.deepEqual(
+      alice.engine.ledger.failures.map(({ what, user, code }) => [what, user, code]),
+      [['gap', 'bob', 'SENDER_RESET']],
+      'and who asks later hears why',
+    );
+    // Its key is used up: the same again is nothing new.
+    office.put(aliceAtServer, messages[1]);
+    await until(
+      () => alice.engine.ledger.cursor === aliceAtServer.next - 1,
+      () => `${alice.engine.ledger.cursor}`,
+    );
+    assert.deepEqual(alice.gaps.slice(from), ['SENDER_RESET']);
   }),
 );

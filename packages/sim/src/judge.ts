@@ -29,7 +29,7 @@ interface Case extends Evidence {
  * parked until after it is not believed any more (reliability.md).
  */
 function isExplained(code: Code, witness: Witness): boolean {
-  return code === 'RESYNC_REQUIRED' || code === 'EXPIRED' || (code === 'UNDECRYPTABLE' && witness.reset.size > 0);
+  return code === 'RESYNC_REQUIRED' || code === 'EXPIRED' || (code === 'SENDER_RESET' && witness.reset.size > 0);
 }
 
 export async function judge(given: Evidence): Promise<void> {

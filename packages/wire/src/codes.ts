@@ -307,6 +307,12 @@ export const codes = {
     hint: 'What was sent since that copy may be missing; ask the sender to repeat.',
     retry: 'never',
   },
+  SENDER_RESET: {
+    number: 66,
+    text: 'A message was not taken: its sender replaced their keys before it could be read.',
+    hint: 'Ask the sender to repeat.',
+    retry: 'never',
+  },
 
   // Files
   FILE_TOO_LARGE: { number: 70, text: 'The file is larger than this server takes.', hint: 'Split it.', retry: 'never' },

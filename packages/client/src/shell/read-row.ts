@@ -86,7 +86,13 @@ async function readInGroup(account: OpenAccount, row: Deliver): Promise<Outcome>
     };
   }
   const { device } = result.author;
-  if (!result.author.listed && tooLate(account, user, row.group)) return unreadable(row);
+  if (!result.author.listed && tooLate(account, user, row.group))
+    // Its key is used, whether or not the message is believed.
+    return {
+      changes: [{ put: 'group', value: { ...record, state: result.state } }],
+      gap: { group: row.group, missing: 1, code: 'SENDER_RESET' },
+      after: () => wipe(...result.wipe),
+    };
   const noted = noteChainNumber(record.received, device, result.content.chainNumber);
   const read = await contentOutcome(account, user, conversation, result, noted.fresh);
   return {
