@@ -475,6 +475,24 @@ test('values nobody knows are carried along and mean nothing', () => {
   assertAgreement([alice, bob, plain, dave]);
 });
 
+test('no extension stands twice in what a client of ours makes', () => {
+  const entropy = seeded('twice');
+  const [suite] = suites;
+  assert.ok(suite);
+  const able = capabilities({ extensions: [0xff01] });
+  const once = { type: 0xff01, data: entropy(1) };
+  const twice = [once, { ...once, data: entropy(2) }];
+  const alice = new Client('alice', suite, entropy).create({ capabilities: able });
+  refuses(() => new Client('bob', suite, entropy).create({ capabilities: able, extensions: twice }), 'malformed');
+  refuses(() => alice.keyPackage({ capabilities: able, extensions: twice }), 'malformed');
+  const change = { kind: 'group-context-extensions', extensions: twice } as const;
+  refuses(() => alice.prepare({ proposals: [change] }), 'malformed');
+  const reinit = { groupId: entropy(16), version: 1, suite: suite.id, extensions: twice };
+  refuses(() => alice.prepare({ proposals: [{ kind: 'reinit', reinit }] }), 'malformed');
+  const { identity } = alice;
+  refuses(() => exportGroupInfo(alice.state, { identity, externalJoin: 'offered', extensions: twice }), 'malformed');
+});
+
 test('a client of ours lists what it carries, and nothing that every client knows', () => {
   const entropy = seeded('honest');
   const [suite] = suites;

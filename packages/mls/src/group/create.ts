@@ -4,7 +4,7 @@ import type { Entropy } from '../crypto/provider.ts';
 import type { Suite } from '../crypto/suite.ts';
 import { epochFromSecret, mac } from '../schedule/key-schedule.ts';
 import type { Extension } from '../tree/extension.ts';
-import { demandDistinct, demandReadable } from '../tree/extension.ts';
+import { demandReadable } from '../tree/extension.ts';
 import type { Lifetime } from '../tree/leaf-node.ts';
 import { signLeaf } from '../tree/leaf-node.ts';
 import { treeOfOne } from '../tree/ratchet-tree.ts';
@@ -34,7 +34,6 @@ export interface CreateGroupInput extends Judgement {
 export function createGroup(suite: Suite, input: CreateGroupInput): GroupState {
   const { groupId, extensions = [], identity, entropy, config = defaultConfig } = input;
   demandConfig(config);
-  demandDistinct(extensions);
   demandReadable(extensions);
   demandHonest(input.capabilities);
   const encryption = suite.kem.generate(entropy);

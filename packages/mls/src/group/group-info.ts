@@ -12,7 +12,7 @@ import type { Suite } from '../crypto/suite.ts';
 import type { GroupContext } from '../schedule/group-context.ts';
 import { readGroupContext, writeGroupContext } from '../schedule/group-context.ts';
 import type { Extension } from '../tree/extension.ts';
-import { extensionOf, extensionTypes, readExtensions, writeExtensions } from '../tree/extension.ts';
+import { demandDistinct, extensionOf, extensionTypes, readExtensions, writeExtensions } from '../tree/extension.ts';
 import type { RatchetTree } from '../tree/ratchet-tree.ts';
 import { encodeTree } from '../tree/tree-extension.ts';
 import type { LeafIndex } from '../tree/tree-math.ts';
@@ -30,6 +30,7 @@ export interface GroupInfo extends GroupInfoContent {
 }
 
 export function signGroupInfo(suite: Suite, content: GroupInfoContent, privateKey: Uint8Array): GroupInfo {
+  demandDistinct(content.extensions);
   const unsigned = encode((writer) => {
     writeGroupContext(writer, content.context);
     writeExtensions(writer, content.extensions);

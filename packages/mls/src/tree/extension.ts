@@ -94,8 +94,9 @@ export function externalSendersIn(extensions: readonly Extension[]): readonly Ex
   );
 }
 
-/** Extensions of a known inner structure are read once on entry, so that nobody stumbles over them later. */
+/** Extensions of a known inner structure are read once on entry, so that nobody stumbles over them later. `malformed`. */
 export function demandReadable(extensions: readonly Extension[]): void {
+  demandDistinct(extensions);
   requiredCapabilitiesIn(extensions);
   externalSendersIn(extensions);
 }
