@@ -70,6 +70,9 @@ export class ClientDisk {
     this.#durable = copyOf(copy);
   }
 
+  get isEmpty(): boolean {
+    return this.#durable.records.size === 0;
+  }
   get durable(): Contents {
     return this.#durable;
   }

@@ -16,6 +16,7 @@ import {
   idOf,
   SecureChatError,
 } from '@securechat/wire';
+import type { Door } from './door.ts';
 import type { Peer, Wire } from './network.ts';
 import type { Person } from './people.ts';
 import type { Witness } from './witness.ts';
@@ -30,6 +31,7 @@ export class ClientLink implements Link, Peer {
   resumed = false;
   readonly life: Life;
   wire: Wire | undefined;
+  door: Door | undefined;
   #device: DeviceId | undefined;
   readonly #person: Person;
   readonly #events: LinkEvents;
@@ -64,8 +66,11 @@ export class ClientLink implements Link, Peer {
   register(): never {
     throw new Error('not simulated: register');
   }
-  login(): never {
-    throw new Error('not simulated: login');
+  async login(): ReturnType<Link['login']> {
+    const late = new Promise((resolve) => setTimeout(resolve, REQUEST_MS)).then(() => undefined);
+    const done = await Promise.race([this.door?.logIn(), late]);
+    if (done === undefined || this.#ended) throw new SecureChatError('CONNECTION_LOST');
+    return { done, exportKey: new Uint8Array(0), opaqueKey: '' };
   }
   async attach(options: Parameters<Link['attach']>[0]): Promise<control.Attached> {
     const { account, device, signingSeed, storedUpTo, submitNumberHighest, history } = options;

@@ -31,6 +31,8 @@ export const wanted: readonly string[] = [
   'outcome unknown to the server',
   'parked',
   'parked row done',
+  'recovered',
+  'recovered from a device that ran on',
   'refused: BLOCKED',
   'refused: DEVICES_CHANGED',
   'refused: EPOCH_STALE',

@@ -56,9 +56,11 @@ function mayLack({ witness, clients }: Evidence, name: string): boolean {
   const gaps = witness.gaps.get(name) ?? [];
   if (gaps.some(({ code }) => isExplained(code, witness))) return true;
   // Logged out, which it was told: what waits for it waits on.
-  if (clients.get(name)?.over !== undefined) return true;
+  const client = clients.get(name);
+  if (client?.over !== undefined) return true;
+  if ((client?.parkedInLost ?? 0) > 0) return true;
   // What came in a group that the old copy never knew waits, and becomes a gap in a week.
-  const parked = clients.get(name)?.running?.engine.ledger.parked.size ?? 0;
+  const parked = client?.running?.engine.ledger.parked.size ?? 0;
   return witness.rolledBack.has(name) && gaps.length + parked > 0;
 }
 
@@ -74,10 +76,13 @@ function judgeMessage(evidence: Case, saying: Saying, sender: ClientNode, receiv
   const { witness, messages } = evidence;
   const { from, to, text, status } = saying;
   const arrived = messages(receiver, from).filter((one) => !one.own && one.text === text);
-  if (arrived.length > 1) witness.fail('stored-twice', `${to} has ${text} ${arrived.length} times`);
+  // What was read in a profile that is lost nobody remembers, when an old copy of its sender sends it again.
+  const again = witness.recovered.has(to) && witness.rolledBack.has(from);
+  if (arrived.length > 1 && !again) witness.fail('stored-twice', `${to} has ${text} ${arrived.length} times`);
   if (status === 'unsaid' && arrived.length > 0) witness.fail('from-nowhere', `${to} has ${text}, which nobody sent`);
   const known = messages(sender, to).find((one) => one.own && one.text === text);
-  const unsure = witness.rolledBack.has(from) || witness.deleted.has(from) || sender.over !== undefined;
+  const forgetful = witness.rolledBack.has(from) || witness.recovered.has(from);
+  const unsure = forgetful || witness.deleted.has(from) || sender.over !== undefined;
   if (unsure) return;
   const { state, code } = known ?? {};
   if (status === 'taken' && state === undefined) return witness.fail('forgotten', `${from} has no ${text} any more`);
@@ -131,6 +136,8 @@ function everyPromise(evidence: Case): void {
   for (const { from, message, device } of witness.promised()) {
     const receiver = clients.get(witness.personOf.get(device) ?? '');
     if (receiver === undefined || mayLack(evidence, receiver.person.name)) continue;
+    // It may have come back to a profile that is lost, or to nobody.
+    if (witness.recovered.has(from) || witness.deleted.has(from)) continue;
     const saidTo = witness.sayings.some(({ to }) => to === receiver.person.name);
     const sender = clients.get(from);
     const own = sender && messages(sender, receiver.person.name).find((one) => one.own && one.id === message);

@@ -19,8 +19,12 @@ export interface Person {
   /** What the server has of the account. */
   readonly served: ServerRecord;
   readonly vault: Uint8Array;
+  /** What the recovery words stand for, 16 bytes. */
+  readonly recoveryEntropy: Uint8Array;
   /** For a reset of the keys. */
   readonly spare: { readonly identity: RsaPrivate<'identity'>; readonly sealing: RsaPrivate<'sealing'> };
+  /** For a device that comes by the recovery words. */
+  readonly nextSealing: RsaPrivate<'sealing'>;
 }
 
 export interface Cast {
@@ -31,10 +35,10 @@ export interface Cast {
 
 export const NAMES = ['alice', 'bob', 'carol', 'dave', 'erin'] as const;
 
-/** Private keys, PKCS #8: the server's two, then five for each person. They take seconds to make. */
+/** Private keys, PKCS #8: the server's two, then six for each person. They take seconds to make. */
 export type Keys = readonly Uint8Array[];
 const SERVER_KEYS = 2;
-const PERSON_KEYS = 5;
+const PERSON_KEYS = 6;
 
 export async function makeKeys(count: number = SERVER_KEYS + PERSON_KEYS * NAMES.length): Promise<Keys> {
   const made = await Promise.all(Array.from({ length: count }, () => generateRsa('identity', BITS)));
@@ -87,11 +91,12 @@ async function keyPairsOf(username: string) {
     sealing: pair('sealing', 1),
     recoverySealing: pair('sealing', 2),
     spare: { identity: pair('identity', 3), sealing: pair('sealing', 4) },
+    nextSealing: pair('sealing', 5),
   };
 }
 
 async function makePerson(username: string, server: Fingerprint): Promise<Person> {
-  const { identity, sealing, recoverySealing, spare } = await keyPairsOf(username);
+  const { identity, sealing, recoverySealing, spare, nextSealing } = await keyPairsOf(username);
   const entropy = seededEntropy(username);
   const account = freshId<AccountId>(entropy);
   const signing = ed25519.generate(entropy);
@@ -144,5 +149,5 @@ async function makePerson(username: string, server: Fingerprint): Promise<Person
     resets: { day: 0, count: 0 },
   };
   const vault = createVault({ account, sequence: 1, identity, recoverySealing, recoveryEntropy, entropy });
-  return { name: username, record, served, vault, spare };
+  return { name: username, record, served, vault, recoveryEntropy, spare, nextSealing };
 }

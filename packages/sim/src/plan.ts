@@ -32,6 +32,8 @@ export type Action =
   | { readonly kind: 'days'; readonly count: number }
   | { readonly kind: 'file'; readonly from: string; readonly to: string; readonly bytes: number }
   | { readonly kind: 'reset'; readonly who: string }
+  /** The profile is lost, or `stolen` and still running; the recovery words make another one. */
+  | { readonly kind: 'recover'; readonly who: string; readonly stolen: boolean }
   | { readonly kind: 'server-copy' }
   | { readonly kind: 'server-put-back'; readonly as: 'restored' | 'copied' }
   | { readonly kind: 'lie'; readonly how: Lie }
@@ -78,7 +80,19 @@ export function planOf(seed: string, count: number): Plan {
     const calm = trouble === undefined || chance.between(0, 99) < talk;
     return { afterMs: chance.between(0, tempoMs), action: calm ? send(draw) : trouble(draw) };
   });
-  return { seed, people, conversations, tight: chance.oneIn(6), steps };
+  return { seed, people, conversations, tight: chance.oneIn(6), steps: recoveries(seed, steps, conversations) };
+}
+
+/** In few runs, in place of other steps: drawn apart, so that every other run stays what it was. */
+function recoveries(seed: string, steps: readonly Step[], conversations: Plan['conversations']): readonly Step[] {
+  const chance = chanceOf(`${seed}/recoveries`);
+  if (!chance.oneIn(8)) return steps;
+  const some = new Set(Array.from({ length: chance.between(1, 3) }, () => chance.between(0, steps.length - 1)));
+  return steps.map((step, at): Step => {
+    if (!some.has(at)) return step;
+    const [who] = pair({ chance, conversations });
+    return { ...step, action: { kind: 'recover', who, stolen: chance.oneIn(2) } };
+  });
 }
 
 interface Draw {
@@ -87,7 +101,7 @@ interface Draw {
   readonly conversations: readonly (readonly [string, string])[];
 }
 
-function pair({ chance, conversations }: Draw): readonly [string, string] {
+function pair({ chance, conversations }: Pick<Draw, 'chance' | 'conversations'>): readonly [string, string] {
   const [a, b] = conversations[chance.between(0, conversations.length - 1)] ?? ['alice', 'bob'];
   return chance.oneIn(2) ? [a, b] : [b, a];
 }

@@ -68,8 +68,8 @@ export const bugs: readonly Bug[] = [
           const { device, generation } = submission.sender;
           const old = generation < (newest.get(device) ?? 0);
           if (old) return { kind: 'refused', code: 'SESSION_REPLACED', detail: {} };
-          // What another node, or a queue, takes until the transaction begins.
-          await new Promise((resolve) => setTimeout(resolve, 40));
+          // What another node, or the queue of a busy one, takes until the transaction begins.
+          await new Promise((resolve) => setTimeout(resolve, 150));
           return store.submit(submission);
         },
       });

@@ -2,18 +2,19 @@
 import type { MlsEngine } from '@securechat/e2ee';
 import type { Limits } from '@securechat/wire';
 import { defaultLimits } from '@securechat/wire';
-import type { Chance } from './chance.ts';
 import { chanceOf } from './chance.ts';
 import { ClientNode } from './client-node.ts';
 import { judge } from './judge.ts';
 import { cast } from './people.ts';
-import type { Action, Plan } from './plan.ts';
+import type { Copies } from './perform.ts';
+import { perform } from './perform.ts';
+import type { Plan } from './plan.ts';
 import type { Bug } from './planted.ts';
+import { heal, untilQuiet } from './quiet.ts';
 import { ServerNode } from './server-node.ts';
-import { tamper } from './tamper.ts';
 import { toyEngine } from './toy-engine.ts';
 import { Witness } from './witness.ts';
-import type { Memory, Violation } from './witness.ts';
+import type { Violation } from './witness.ts';
 import type { Life } from './world.ts';
 import { fate, World } from './world.ts';
 
@@ -36,13 +37,6 @@ export interface Outcome {
   readonly features: ReadonlyMap<string, number>;
   readonly log: readonly string[];
 }
-
-/** Everything has to be done this long after the last fault. */
-const QUIET_MS_MAX = 20 * 60_000;
-const LOOK_MS = 1000;
-const DAY_MS = 24 * 60 * 60_000;
-/** A founding that lay longer at its sender is made with keys that the other side has no more. */
-const DAYS_MAX = 112;
 
 /** Not every wait of real life: an hour's quota would only make a run long. */
 function limitsOf(plan: Plan): Limits {
@@ -107,7 +101,7 @@ export async function simulate(plan: Plan, options: RunOptions = {}): Promise<Ou
     if (quiet !== undefined) witness.fail('never-quiet', quiet);
     else await judge({ world, witness, clients, spent, wipes, engineFor });
   } finally {
-    for (const client of clients.values()) world.as(fate, () => client.crash(0));
+    for (const client of clients.values()) world.as(fate, () => client.dispose());
     server.crash(0);
     await world.settle();
     server.disk.close();
@@ -121,192 +115,4 @@ export async function simulate(plan: Plan, options: RunOptions = {}): Promise<Ou
     features: witness.features,
     log: witness.log,
   };
-}
-
-interface Stage {
-  readonly world: World;
-  readonly witness: Witness;
-  readonly server: ServerNode;
-  readonly clients: ReadonlyMap<string, ClientNode>;
-  readonly chance: Chance;
-  readonly copies: Copies;
-}
-
-interface Copies {
-  readonly clients: Map<string, ReturnType<ClientNode['disk']['copy']>>;
-  server: { readonly image: ReturnType<ServerNode['disk']['copy']>; readonly memory: Memory } | undefined;
-}
-
-function perform(action: Action, { world, witness, server, clients, chance, copies }: Stage): void {
-  const client = 'who' in action ? clients.get(action.who) : undefined;
-  switch (action.kind) {
-    case 'send':
-      clients.get(action.from)?.send(action.to, Witness.mark(witness.sayings.length), action.onlineOnly);
-      return;
-    case 'renew':
-      client?.renewKeys(action.with);
-      if (action.both) clients.get(action.with)?.renewKeys(action.who);
-      return;
-    case 'crash':
-      client?.crash(action.deafMs);
-      world.after(action.downMs, fate, () => client?.start());
-      return;
-    case 'stop':
-      client?.stop();
-      world.after(action.downMs, fate, () => client?.start());
-      return;
-    case 'cut':
-      client?.cut({ client: action.clientMs, server: action.serverMs });
-      return;
-    case 'partition':
-      client?.partition(action.ms);
-      return;
-    case 'road':
-      if (client !== undefined) Object.assign(client.road, { latencyMsMin: action.minMs, latencyMsMax: action.maxMs });
-      return;
-    case 'server-crash':
-      server.crash(action.deafMs);
-      world.after(action.downMs, fate, () => server.start());
-      return;
-    case 'server-stop':
-      server.stop();
-      world.after(action.downMs, fate, () => server.start());
-      return;
-    case 'server-full':
-      server.disk.faults.fullUntilMs = world.nowMs + action.ms;
-      return;
-    case 'server-io-error':
-      server.disk.faults.failNext = true;
-      world.after(action.downMs, fate, () => server.start());
-      return;
-    case 'disk-full':
-      if (client !== undefined) client.disk.faults.fullUntilMs = world.nowMs + action.ms;
-      return;
-    case 'disk-io-error':
-      if (client !== undefined) client.disk.faults.failNext = true;
-      return;
-    case 'skew':
-      if (client !== undefined) client.skewMs = action.byMs;
-      return;
-    case 'server-skew':
-      server.skewMs = action.byMs;
-      void server.maintain().catch(() => undefined);
-      return;
-    case 'block':
-      if (action.blocked) witness.blocked.add(`${action.who} ${action.whom}`);
-      client?.block(action.whom, action.blocked);
-      return;
-    case 'copy':
-      if (client !== undefined) copies.clients.set(action.who, client.disk.copy());
-      return;
-    case 'put-back': {
-      const copy = copies.clients.get(action.who);
-      if (client === undefined || copy === undefined || client.over !== undefined) return;
-      client.crash(20);
-      client.disk.restore(copy);
-      witness.rolledBack.add(action.who);
-      world.after(500, fate, () => client.start());
-      return;
-    }
-    case 'delete-account':
-      if (client === undefined || client.over !== undefined || !server.isUp) return;
-      witness.deleted.add(action.who);
-      server.deleteAccount(client.person, client.device);
-      return;
-    case 'sleep':
-      return;
-    case 'days':
-      if (world.daysMs + action.count * DAY_MS > DAYS_MAX * DAY_MS) return;
-      world.daysMs += action.count * DAY_MS;
-      witness.expired ||= world.daysMs >= defaultLimits.mailboxDays * DAY_MS;
-      void server.maintain().catch(() => undefined);
-      return;
-    case 'file': {
-      const content = Buffer.alloc(action.bytes, `${witness.offers.length} `);
-      clients.get(action.from)?.offerFile(action.to, `file-${witness.offers.length}.bin`, content);
-      return;
-    }
-    case 'reset':
-      client?.resetKeys();
-      return;
-    case 'server-copy':
-      if (server.isUp) copies.server = { image: server.disk.copy(), memory: witness.memory() };
-      return;
-    case 'server-put-back': {
-      const { server: copy } = copies;
-      if (copy === undefined) return;
-      server.meddle(() => {
-        server.disk.restore(copy.image, action.as);
-        witness.rewind(copy.memory);
-        witness.copied ||= action.as === 'copied';
-        witness.count(`server ${action.as}`);
-      });
-      return;
-    }
-    case 'lie':
-      server.liar.tell(action.how);
-      return;
-    case 'tamper':
-      server.meddle(() => {
-        if (tamper(server.disk.db, action.how, chance)) witness.lied(action.how);
-      });
-      return;
-  }
-}
-
-/** No more faults; everybody is there again. */
-function heal(server: ServerNode, clients: ReadonlyMap<string, ClientNode>): void {
-  Object.assign(server.disk.faults, { fullUntilMs: 0, failNext: false });
-  server.liar.tell(undefined);
-  server.start();
-  for (const client of clients.values()) {
-    Object.assign(client.disk.faults, { fullUntilMs: 0, failNext: false });
-    Object.assign(client.road, { latencyMsMin: 1, latencyMsMax: 30, blockedUntilMs: 0 });
-    client.start();
-  }
-}
-
-/** Undefined once everything sent has been answered and read; what is not, after a bounded time. */
-async function untilQuiet(
-  world: World,
-  server: ServerNode,
-  clients: ReadonlyMap<string, ClientNode>,
-): Promise<string | undefined> {
-  const endMs = world.nowMs + QUIET_MS_MAX;
-  let busy: string | undefined = '';
-  for (let quietLooks = 0; quietLooks < 4 && world.nowMs < endMs;) {
-    await world.run(world.nowMs + LOOK_MS);
-    busy = unrest(server, clients);
-    quietLooks = busy === undefined ? quietLooks + 1 : 0;
-    if (busy !== undefined) world.as(fate, () => restartDown(server, clients));
-  }
-  return busy;
-}
-
-/** A crash of the last moments may have come after healing. */
-function restartDown(server: ServerNode, clients: ReadonlyMap<string, ClientNode>): void {
-  server.start();
-  for (const client of clients.values()) client.start();
-}
-
-function unrest(server: ServerNode, clients: ReadonlyMap<string, ClientNode>): string | undefined {
-  if (!server.isUp) return 'the server is down';
-  for (const [name, client] of clients) {
-    if (client.over !== undefined) continue;
-    const engine = client.running?.engine;
-    if (engine === undefined) return `${name} is down`;
-    if (engine.connection !== 'online') return `${name} is ${engine.connection}`;
-    if (engine.unsent > 0) return `${name} has ${engine.unsent} unsent`;
-    const { outbox } = engine.ledger;
-    const open = [...outbox.values()].filter(({ acceptedMs }) => acceptedMs === 0);
-    if (open.length > 0) return `${name} has ${open.length} open: ${open.map(({ kind }) => kind).join()}`;
-    const underWay = [...engine.ledger.transfers.values()].filter(
-      ({ stage }) => stage === 'sending' || stage === 'fetching',
-    );
-    if (underWay.length > 0) return `${name} has ${underWay.length} files under way`;
-    const row = server.disk.db.prepare('SELECT mailbox_rows AS waiting FROM device WHERE id = ? AND ended = 0');
-    const waiting = Number(row.get(client.device)?.['waiting'] ?? 0);
-    if (waiting > 0) return `${waiting} rows wait for ${name}`;
-  }
-  return undefined;
 }

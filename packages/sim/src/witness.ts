@@ -69,6 +69,8 @@ export class Witness {
   /** Profiles put back to an old copy: what was in them since is gone, visibly. */
   readonly rolledBack = new Set<string>();
   readonly deleted = new Set<string>();
+  /** Whose profile was lost, and whose account came back by the recovery words. */
+  readonly recovered = new Set<string>();
   /** Who has blocked whom at some time. */
   readonly blocked = new Set<string>();
   /** New keys were asked for. */
@@ -185,7 +187,8 @@ export class Witness {
       if (own) return;
       this.note(`${name} sees ${text}`);
       const key = `${name} ${text}`;
-      if (this.#shown.has(key) && !this.rolledBack.has(name))
+      const forgotten = this.rolledBack.has(name) || (this.recovered.has(name) && this.rolledBack.size > 0);
+      if (this.#shown.has(key) && !forgotten)
         this.fail('shown-twice', `${name} sees ${text} as ${this.#shown.get(key)} and ${id}`);
       this.#shown.set(key, id);
     }

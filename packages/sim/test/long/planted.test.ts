@@ -7,7 +7,7 @@ const SEEDS_MAX = 2000;
 const STEPS = 60;
 
 /** Seeds that found something before: looked at first, so that the tests are quick. All are below SEEDS_MAX. */
-const KNOWN: readonly number[] = [0, 1, 10, 13, 23, 24, 56, 72, 94, 98, 124, 420, 809];
+const KNOWN: readonly number[] = [0, 1, 10, 13, 23, 24, 29, 56, 72, 94, 98, 124, 420, 809];
 
 const seeds = new Set([...KNOWN, ...Array.from({ length: SEEDS_MAX }, (_, seed) => seed)]);
 const crew = await Crew.gather();
