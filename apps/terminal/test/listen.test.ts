@@ -32,3 +32,17 @@ test('a reader that takes nothing leaves messages unread', async () => {
   for (let turn = 0; turn < 50; turn += 1) await new Promise((resolve) => setImmediate(resolve));
   assert.deepEqual(log, ['@bob: first', 'read @bob', '@bob: second']);
 });
+
+test('an offered file is said beside the messages, which stay data', async () => {
+  const [written, said]: [string[], string[]] = [[], []];
+  async function* events(): AsyncGenerator<ClientEvent> {
+    yield { kind: 'fileOffer', id: 'f1', from: 'bob', name: 'a\u001b[2Jb.pdf', bytes: 2_500_000 };
+  }
+  const client = { history: () => assert.fail('nothing was unread'), markRead: () => assert.fail('no message') };
+  const output = {
+    write: (line: string) => Promise.resolve(void written.push(line)),
+    complain: (line: string) => void said.push(line),
+  };
+  assert.equal(await listen(client, events(), [], false, output), 0);
+  assert.deepEqual([written, said], [[], ['bob offers ab.pdf (2.5 MB): accept it in the client.']]);
+});

@@ -1,4 +1,5 @@
 import type { Client, ClientEvent, LoggedIn, Message } from '@securechat/client';
+import { formatBytes } from '../byte-size.ts';
 import { jsonLine } from '../json-line.ts';
 import { exitCodeOfLogout, exitCodes } from '../exit-codes.ts';
 import { notificationOf } from '../rpc/notification.ts';
@@ -74,6 +75,8 @@ function warningOf(event: ClientEvent): string | undefined {
       const count = event.missing === 0 ? '' : `${event.missing} missing${whose}: `;
       return `${count}${sentenceOfCode(event.code)}`;
     }
+    case 'fileOffer':
+      return `${event.from} offers ${sanitizeLine(event.name)} (${formatBytes(event.bytes)}): accept it in the client.`;
     case 'keyChanged':
       return `The identity of ${event.user} changed${event.verified ? ', whom you had verified' : ''}.`;
     case 'fileFailed':
