@@ -44,6 +44,7 @@ export function commandTree(finish: Finish, server: typeof ServerModule | undefi
     .usage('[options] [command]')
     .description('End-to-end encrypted messenger. Without a command: the terminal client.')
     .argument('[unknown...]')
+    .helpCommand('help [command]', 'print the help of a command')
     .addHelpText('before', examples(rootExamples))
     .addHelpText('after', `\n${exitCodeHelp}`);
   addVersion(program);
@@ -98,6 +99,7 @@ export function commandTree(finish: Finish, server: typeof ServerModule | undefi
   addServer(program, finish, server);
   addAdmin(program, finish, server);
   addCopies(program, finish);
+  addMigrate(program, finish);
   addDoctor(program, finish);
 
   subcommand(program, 'completion', 'print the completion script of a shell', [
@@ -203,6 +205,18 @@ function addCopies(program: Command, finish: Finish): void {
     .action(async (folder: string, flags: Flags) => {
       const { runRestore } = await import('./copy-command.ts');
       finish(await runRestore(folder, flags, process.env, homedir()));
+    });
+}
+
+function addMigrate(program: Command, finish: Finish): void {
+  subcommand(program, 'migrate', 'bring the data of a server to this version, as its next start would', [
+    'securechat migrate --data /srv/securechat',
+  ])
+    .addOption(new Option('--data <DIR>', 'data folder of the server (SECURECHAT_DATA)'))
+    .option('--json', 'as JSON')
+    .action(async (flags: Flags) => {
+      const { runMigrate } = await import('./server-command.ts');
+      finish(await runMigrate(flags, process.env, homedir()));
     });
 }
 

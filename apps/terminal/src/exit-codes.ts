@@ -56,7 +56,11 @@ export function exitCodeOfLogout(code: Code): number {
 
 /** For `--help`. */
 export const exitCodeHelp = [
-  'Exit codes: 0 ok, 1 unexpected, 2 usage, 3 authentication failed, 4 server unreachable, 5 logged out by another',
-  'session, 6 recipient offline (--online-only), 7 blocked, 8 not verified (--require-verified), 9 timeout,',
-  '130 interrupted.',
+  'Exit codes:',
+  '  0  ok                        6    recipient offline (--online-only)',
+  '  1  unexpected                7    blocked',
+  '  2  usage                     8    not verified (--require-verified)',
+  '  3  authentication failed     9    timeout',
+  '  4  server unreachable        130  interrupted',
+  '  5  logged out by another session',
 ].join('\n');

@@ -7,10 +7,12 @@ import {
   configRows,
   limitRows,
   loadConfig,
+  migrateData,
   runServer,
 } from '@securechat/server';
 import type { Ready, ServerConfig } from '@securechat/server';
 import { exitCodes } from './exit-codes.ts';
+import { jsonLine } from './json-line.ts';
 import { qrCode } from './qr-code.ts';
 import { programVersion } from './version.ts';
 
@@ -40,6 +42,8 @@ export async function runServerCommand(given: Flags, env: Env, home: string): Pr
   process.stdout.write(config.json ? readyLine(server.ready) : readyText(server.ready));
   const stopped = await Promise.race([ending, server.stopped]);
   await server.close();
+  if (process.stdout.isTTY && !config.json)
+    process.stdout.write('The server has ended; what it acknowledged is stored.\n');
   return stopped === 'failed' ? exitCodes.unexpected : exitCodes.ok;
 }
 
@@ -127,7 +131,7 @@ export async function runAdminCommand(
       write(`${username} is enabled.`);
       return exitCodes.ok;
     case 'invite': {
-      const made = await adminInvite(data, { uses: Number(flags['uses']), hours: Number(flags['hours']) });
+      const made = await adminInvite(data, { uses: wholeNumber(flags['uses']), hours: wholeNumber(flags['hours']) });
       const expiresAt = new Date(made.expiresMs).toISOString();
       if (flags['json'] === true)
         write(JSON.stringify({ code: made.code, link: made.link, uses: made.uses, expiresAt }));
@@ -142,4 +146,18 @@ export async function runAdminCommand(
     default:
       return exitCodes.usage;
   }
+}
+
+/** `securechat migrate`: the schema step of an update by itself, before a server is started on the data. */
+export async function runMigrate(flags: Flags, env: Env, home: string): Promise<number> {
+  const { data } = loadConfig({ flags: { data: flags['data'] }, env, home });
+  const { from, to } = await migrateData(data);
+  const sentence = from === to ? `${data} has schema ${to}: nothing to do.` : `${data}: schema ${from} is ${to} now.`;
+  process.stdout.write(`${flags['json'] === true ? jsonLine({ data, from, to }) : sentence}\n`);
+  return exitCodes.ok;
+}
+
+/** 0, which the server refuses with the range, for anything that is no number: JSON has no NaN. */
+function wholeNumber(given: Flags[string]): number {
+  return typeof given === 'string' && /^\d{1,6}$/.test(given) ? Number(given) : 0;
 }

@@ -31,12 +31,28 @@ test('--version works on every form', async () => {
 test('--help begins with examples, and names the exit codes', async () => {
   const { out, code } = await run(['--help']);
   assert.match(out, /^Examples:\n {2}securechat server\n/);
-  assert.match(out, /130 interrupted/);
+  assert.match(out, /130 +interrupted$/m);
   assert.doesNotMatch(out, /--password \[/);
   assert.equal(code, 0);
   for (const name of ['send', 'listen', 'rpc', 'server', 'admin', 'completion']) {
     assert.match((await run([name, '--help'])).out, /^Examples:\n {2}/, name);
   }
+});
+
+test('no line of --help is wider than a terminal', async () => {
+  const { out } = await run(['--help']);
+  for (const line of out.split('\n')) assert.ok(line.length <= 80, line);
+});
+
+test('help names what it can tell, and help COMMAND is COMMAND --help', async () => {
+  assert.deepEqual(await run(['help']), await run(['--help']));
+  assert.deepEqual(await run(['help', 'send']), await run(['send', '--help']));
+});
+
+test('migrate makes no server where there is none', async () => {
+  const nowhere = await run(['migrate', '--data', join(home, 'nowhere')]);
+  assert.match(nowhere.err, /^There is no server in the data folder [^\n]+\n$/);
+  assert.equal(nowhere.code, 2);
 });
 
 test('server --help limits lists every limit with its reason', async () => {
@@ -94,9 +110,8 @@ test('completion scripts name the commands and flags, and shells can read them',
   for (const shell of ['bash', 'zsh', 'fish']) {
     const { out, code } = await run(['completion', shell]);
     assert.equal(code, 0);
-    for (const name of ['listen', 'admin', 'invite', 'tls-ca', 'listen-tcp'])
+    for (const name of ['listen', 'admin', 'invite', 'migrate', 'tls-ca', 'listen-tcp'])
       assert.ok(out.includes(name), `${shell} ${name}`);
-    assert.ok(!out.includes('migrate'));
   }
   const script = (await run(['completion', 'bash'])).out;
   const complete = (words: readonly string[]): string[] => {

@@ -188,6 +188,10 @@ test('admin works beside the running server', async () => {
     (await run('invite', '--uses', '3')).out,
     /^Invite: \S{22}\nLink: securechat:ws:.*\nFor 3 registrations, until /,
   );
+  for (const uses of ['x', '101']) {
+    const refused = await run('invite', `--uses=${uses}`);
+    assert.deepEqual([refused.code, refused.err], [2, 'An invite has 1 to 100 uses and 1 to 720 hours.\n'], uses);
+  }
   assert.equal((await run('disable', 'bob')).out, 'bob is disabled.\n');
   const { exit, child } = start(folder, ['listen', ...as('bob')], { home: 'bob' });
   child.stdin.end();

@@ -10,6 +10,7 @@ export { configRows, limitRows, logLevels } from './config-rows.ts';
 export type { ConfigRow, ListenAddress, LogLevel, Registration } from './config-rows.ts';
 export { examineServer } from './doctor.ts';
 export type { Log, LogSink } from './log.ts';
+export { migrateData } from './migrate-data.ts';
 export { runServer } from './run-server.ts';
 export type { Ready, RunningServer, ServerSurroundings } from './run-server.ts';
 export type { Clock } from './shell/parts.ts';
