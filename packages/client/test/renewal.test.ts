@@ -1,7 +1,10 @@
 /** A client that stays connected for months: what comes of age is replaced while it runs, as at an attach. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { sha256 } from '@securechat/crypto';
 import { toBase64url } from '@securechat/wire';
+import type { KeyPackageRecord } from '../src/core/record-key-package.ts';
+import { replenish } from '../src/shell/key-packages.ts';
 import type { Play } from './doubles/play.ts';
 import { on, until } from './doubles/play.ts';
 
@@ -64,4 +67,35 @@ test('one day is seen to once, however often the pulse comes', { timeout: 30_000
     await asked(2);
     assert.equal(puts(), before + 2);
   }),
+);
+
+test(
+  'a server that always has packages of another life, and no last-resort one, does not fill the disk',
+  {
+    timeout: 30_000,
+  },
+  () =>
+    on(async (play) => {
+      const { ledger } = play.bob.engine;
+      const madeMs = Date.now();
+      // As many as are kept, but for ten.
+      const record = (at: number): KeyPackageRecord => ({
+        reference: sha256(new Uint8Array([at >> 8, at & 255])),
+        keyPackage: new Uint8Array(8),
+        secrets: new Uint8Array(8),
+        lastResort: false,
+        published: true,
+        madeMs,
+      });
+      const fill = Array.from({ length: 990 - ledger.keyPackages.size }, (_, at) => record(at));
+      await ledger.commit(fill.map((value) => ({ put: 'keyPackage', value })));
+      for (let attach = 0; attach < 3; attach += 1) {
+        await replenish(play.bob.engine, 2 ** 30, false, true);
+        await replenish(play.bob.engine, 0, false);
+      }
+      assert.equal(ledger.keyPackages.size, 1000);
+      // What is left to be offered is one that can be opened.
+      const [lastResort] = [...ledger.keyPackages.values()].filter((one) => one.lastResort);
+      assert.equal(offered(play).at(-1), toBase64url(lastResort?.keyPackage ?? new Uint8Array(0)));
+    }),
 );

@@ -40,8 +40,9 @@ export async function stock(account: OpenAccount): Promise<number> {
 }
 
 /**
- * Publishes what is missing. `left`: one-time packages at the server. `forgotten`: some of those are of a life that this
- * copy of the profile does not know; nobody must get one, because what it is used for could not be read.
+ * Publishes what is missing. `left`: one-time packages at the server. `forgotten`: some of those are too old, or of a life
+ * that this copy of the profile does not know; nobody must get one, because what it is used for could not be read.
+ * Whatever the server says at each attach, no more than `KEPT_MAX` are kept.
  */
 export async function replenish(
   account: OpenAccount,
@@ -49,27 +50,20 @@ export async function replenish(
   lastResortStored: boolean,
   forgotten = false,
 ): Promise<void> {
-  if (forgotten) return withdraw(account);
   // One at a time: two refills at once would make twice as many.
   await account.serial.run('key packages', async () => {
     const nowMs = account.nowMs();
     await prune(account, nowMs);
     const kept = [...account.ledger.keyPackages.values()];
-    const unpublished = kept.filter((one) => !one.published && !one.lastResort);
+    const unpublished = kept.filter((one) => !one.published && !one.lastResort && nowMs - one.madeMs <= FRESH_MS);
+    const there = forgotten ? 0 : left;
     const room = Math.max(0, KEPT_MAX - kept.length);
-    const wanted = left < REFILL_BELOW ? Math.min(room, Math.max(0, WANTED - left - unpublished.length)) : 0;
-    const fresh = kept.some((one) => one.lastResort && one.published && nowMs - one.madeMs < LAST_RESORT_MS);
-    const waiting = kept.filter((one) => one.lastResort && !one.published);
-    const lastResort = lastResortStored && fresh ? [] : waiting.length > 0 ? waiting : await make(account, 1, true);
+    const wanted = there < REFILL_BELOW ? Math.min(room, Math.max(0, WANTED - there - unpublished.length)) : 0;
     const oneTime = [...unpublished, ...(await make(account, wanted, false))];
-    await publish(account, oneTime, lastResort[0]);
-  });
-}
-
-async function withdraw(account: OpenAccount): Promise<void> {
-  await account.serial.run('key packages', async () => {
-    const [oneTime, lastResort] = [await make(account, WANTED, false), await make(account, 1, true)];
-    await publish(account, oneTime, lastResort[0], true);
+    const fresh = kept.find((one) => one.lastResort && nowMs - one.madeMs < LAST_RESORT_MS);
+    const stored = lastResortStored && !forgotten && fresh?.published === true;
+    const [lastResort] = stored ? [] : fresh === undefined ? await make(account, 1, true) : [fresh];
+    await publish(account, oneTime, lastResort, forgotten);
   });
 }
 
