@@ -20,7 +20,7 @@ export interface Tally {
 }
 
 /** What there is to know stands at the beginning of an error, before the stack leaves the file. */
-const ERROR_LINES_MAX = 12;
+const ERROR_LINES_MAX = 10;
 
 export default async function* report(events: AsyncIterable<TestEvent>): AsyncGenerator<string> {
   const tally: Tally = { rows: {}, files: {}, failures: [] };
@@ -51,7 +51,7 @@ function count(event: TestEvent, tally: Tally): boolean {
 function failureOf({ name, file, details }: Extract<TestEvent, { type: 'test:fail' }>['data']): string[] {
   const error: Error & { failureType?: string } = details.error;
   // A file as a whole fails for what the process printed, not for what the runner says of it.
-  if (error.failureType === 'subtestsFailed' || name === file) return [];
+  if (error.failureType === 'subtestsFailed' || file?.endsWith(name) === true) return [];
   const lines = inspect(error.cause ?? error).split('\n');
   return [`✖ ${name}\n${lines.slice(0, ERROR_LINES_MAX).join('\n').replace(/^/gm, '  ')}`];
 }

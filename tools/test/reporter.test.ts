@@ -29,7 +29,7 @@ test('a failure is kept with the first lines of its error, one inside another te
     });`);
   assert.equal(tally.failures.length, 1);
   assert.match(tally.failures[0] ?? '', /^✖ inner\n {2}Error: the reason\n {6}at /);
-  assert.ok((tally.failures[0] ?? '').split('\n').length <= 13);
+  assert.ok((tally.failures[0] ?? '').split('\n').length <= 11);
   assert.deepEqual([tally.rows['pass'], tally.rows['fail']], [1, 2]);
 });
 

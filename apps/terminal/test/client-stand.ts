@@ -9,6 +9,7 @@ import type { Client, ClientEvent, ClientOptions, Registered } from '@securechat
 import { connect } from '@securechat/client';
 import type { RunningServer, ServerConfig } from '@securechat/server';
 import { loadConfig, runServer } from '@securechat/server';
+import { LONG_AUTH_DEADLINE } from './processes.ts';
 
 export interface Stand {
   readonly folder: string;
@@ -65,9 +66,13 @@ async function makeTemplate(): Promise<Template> {
     await client.close();
     return made;
   };
-  const [alice, bob] = await Promise.all([register('alice'), register('bob')]);
-  await stand.stop();
-  return { folder, invite: stand.invite, registered: { alice, bob } };
+  try {
+    const [alice, bob] = await Promise.all([register('alice'), register('bob')]);
+    return { folder, invite: stand.invite, registered: { alice, bob } };
+  } finally {
+    // Left running, it would keep the process of a test that failed.
+    await stand.stop();
+  }
 }
 
 /** A server without accounts. */
@@ -90,7 +95,12 @@ async function standIn(
   made: Template | undefined,
 ): Promise<Stand> {
   const base = loadConfig({
-    flags: { data: join(folder, 'server'), listen: '127.0.0.1:0', listenTcp: '127.0.0.1:0', limit: limits },
+    flags: {
+      data: join(folder, 'server'),
+      listen: '127.0.0.1:0',
+      listenTcp: '127.0.0.1:0',
+      limit: [LONG_AUTH_DEADLINE, ...limits],
+    },
     env: {},
     home: folder,
   });

@@ -17,6 +17,8 @@ export const surroundings: Readonly<Record<string, string>> = {
 };
 /** Two cores may be shared with everything else that is tested. */
 const PATIENCE_MS = 30_000;
+/** To register, with all its stretching of passwords, takes a busy machine longer than strangers are given. */
+export const LONG_AUTH_DEADLINE = 'authDeadlineMs=60000';
 
 export interface Folder {
   readonly path: string;
@@ -85,9 +87,9 @@ export interface RunningServer extends Started {
 }
 
 export async function startServer(folder: Folder, flags: readonly string[] = []): Promise<RunningServer> {
-  const anywhere = ['--listen', '127.0.0.1:0', '--listen-tcp', '127.0.0.1:0'];
-  const given = flags.includes('--listen') ? flags : [...anywhere, ...flags];
-  const started = start(folder, ['server', '--json', ...given], { home: 'operator' });
+  const anywhere = flags.includes('--listen') ? [] : ['--listen', '127.0.0.1:0', '--listen-tcp', '127.0.0.1:0'];
+  const patient = flags.some((flag) => flag.startsWith('authDeadlineMs=')) ? [] : ['--limit', LONG_AUTH_DEADLINE];
+  const started = start(folder, ['server', '--json', ...anywhere, ...patient, ...flags], { home: 'operator' });
   const line = await firstLine(started);
   const ready = JSON.parse(line) as { event: string; http: string; tcp: string; fingerprint: string; invite?: string };
   assert.equal(ready.event, 'ready');
@@ -188,11 +190,19 @@ export function startRpc(folder: Folder, server: string, options: Start, args: r
     if (error === undefined) request?.resolve(result ?? {});
     else request?.reject(new Error(error.data.code));
   });
+  const unanswered = (): void => {
+    for (const request of waiting.values())
+      request.reject(new Error(`ended without an answer: ${started.printed.err}`));
+  };
+  void started.exit.then(unanswered);
   return {
     ...started,
     call: (method, params) => {
       const request = Promise.withResolvers<Readonly<Record<string, unknown>>>();
+      // Whoever does not wait for an answer does not mind that none comes.
+      request.promise.catch(() => undefined);
       waiting.set(++last, request);
+      if (!folder.children.has(started.child)) unanswered();
       started.child.stdin.write(`${JSON.stringify({ jsonrpc: '2.0', id: last, method, params })}\n`);
       return request.promise;
     },
