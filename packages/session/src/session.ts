@@ -80,8 +80,8 @@ export class Session {
     const direction = this.#sending;
     const last = direction.counter === this.#recordsPerKey - 1 || tooOld(direction, nowMs);
     const kind = last ? transportFrames.lastRecord : transportFrames.record;
-    direction.number(kind);
-    const { key, nonce, aad } = direction;
+    numberNext(kind, direction.counter);
+    const { key } = direction;
     const record = chacha20poly1305.seal({ key, nonce, aad, plaintext, headBytes: 1 });
     record[0] = kind;
     if (last) direction.renew(nowMs);
@@ -107,8 +107,8 @@ export class Session {
     if (!last && kind !== transportFrames.record) return undefined;
     const direction = this.#receiving;
     if (!last && direction.counter >= this.#recordsPerKey - 1) return undefined;
-    direction.number(kind);
-    const { key, nonce, aad } = direction;
+    numberNext(kind, direction.counter);
+    const { key } = direction;
     const plaintext = chacha20poly1305.open({ key, nonce, aad, ciphertext: frame.subarray(1) });
     if (plaintext === undefined) return undefined;
     // The sender watches the age of its key; here only the order counts.
@@ -144,6 +144,19 @@ export class Session {
   }
 }
 
+/** Of the record that is sealed or opened now: shared by all sessions, since neither waits for anything. */
+const nonce = new Uint8Array(12);
+const aad = new Uint8Array(9);
+const nonceView = new DataView(nonce.buffer);
+const aadView = new DataView(aad.buffer);
+
+/** The counter stays below 2^20, so 32 of its 64 bits move. */
+function numberNext(kind: number, counter: number): void {
+  nonceView.setUint32(8, counter);
+  aadView.setUint8(0, kind);
+  aadView.setUint32(5, counter);
+}
+
 function tooOld(direction: Direction, nowMs: number): boolean {
   return nowMs - direction.bornMs >= limits.recordKeyAgeMsMax.value;
 }
@@ -152,21 +165,10 @@ class Direction {
   key: Uint8Array;
   counter = 0;
   bornMs: number;
-  readonly nonce = new Uint8Array(12);
-  readonly aad = new Uint8Array(9);
-  readonly #nonceView = new DataView(this.nonce.buffer);
-  readonly #aadView = new DataView(this.aad.buffer);
 
   constructor(key: Uint8Array, nowMs: number) {
     this.key = key;
     this.bornMs = nowMs;
-  }
-
-  /** Writes nonce and associated data of the next record. The counter stays below 2^20, so 32 of its 64 bits move. */
-  number(kind: number): void {
-    this.#nonceView.setUint32(8, this.counter);
-    this.#aadView.setUint8(0, kind);
-    this.#aadView.setUint32(5, this.counter);
   }
 
   renew(nowMs: number): void {
