@@ -71,7 +71,7 @@ async function loginOnce(session: Session, credentials: Credentials): Promise<vo
     session.loggedIn(loggedIn.username);
     session.notice(`Logged in as ${loggedIn.username}.`);
     if (credentials.recoveryWords !== undefined && session.screen.interactive)
-      session.notice('The account is on this device now. What was written before stays where it was read.');
+      session.notice('The account is on this device now. Earlier messages stay on the device that received them.');
     await session.showUnread(loggedIn.unread);
   });
 }
