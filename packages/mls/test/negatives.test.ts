@@ -338,6 +338,10 @@ refusal('a key package of another protocol version is refused (§10.1)', 'unsupp
   const { encoded } = dave.keyPackage().keyPackage;
   alice.receive(forge(bob, { proposals: [add(decode(encoded.with(1, 2), readKeyPackage))] }));
 });
+refusal('a key package of another version than its message is refused (§10)', 'malformed', ({ dave }) => {
+  const keyPackage = decode(dave.keyPackage().keyPackage.encoded.with(1, 2), readKeyPackage);
+  decodeMessage(encodeMessage({ kind: 'key-package', keyPackage }));
+});
 refusal('a key package with a wrong signature is refused (§10)', 'bad-signature', ({ alice, bob, dave }) =>
   alice.receive(forge(bob, { proposals: [add(resigned(dave, (bytes) => bytes, dave.entropy(64)))] })),
 );
@@ -486,11 +490,20 @@ refusal('a commit of an old epoch is refused (§12.4.2)', 'too-old', ({ alice, b
   alice.commit();
   alice.receive(commit);
 });
+refusal('a public commit of an old epoch is refused (§12.4.2)', 'too-old', ({ alice, bob }) => {
+  const commit = forge(bob);
+  alice.commit();
+  alice.receive(commit);
+});
 refusal('a message of another group is refused (§6)', 'wrong-group', ({ alice, bob }) => {
   const [erin] = groupOf(['erin', 'frank'], bob.entropy);
   alice.receive((erin ?? assert.fail()).send('hello'));
 });
 refusal('a message of oneself is told apart (§6)', 'own-message', ({ alice }) => alice.receive(alice.send('hello')));
+refusal('a public message of oneself is told apart (§6)', 'own-message', ({ alice, bob }) => {
+  const body = { kind: 'proposal', proposal: remove(bob.leaf) } as const;
+  alice.receive(forge(alice, { body }));
+});
 refusal('a replayed message is refused (§9.2)', 'replayed', ({ alice, bob }) => {
   const message = bob.send('once');
   alice.read(message);
@@ -546,6 +559,16 @@ refusal('a stranger proposes nothing but to be added (§6.1)', 'malformed', ({ a
 refusal('who was removed sends nothing more (§12.4.2)', 'closed', ({ alice, bob }) => {
   bob.follow(alice.commit({ proposals: [remove(bob.leaf)] }).commit);
   bob.send('hello');
+});
+refusal('who was removed takes nothing more in the clear (§12.4.2)', 'closed', ({ alice, bob }) => {
+  bob.follow(alice.commit({ proposals: [remove(bob.leaf)] }).commit);
+  bob.receive(forge(alice));
+});
+refusal('a group that ended by ReInit takes no proposals (§12.4.2)', 'closed', ({ alice, bob, carol }) => {
+  const reinit = { groupId: alice.entropy(16), version: 1, suite: suite.id, extensions: [] };
+  const { commit } = alice.commit({ proposals: [{ kind: 'reinit', reinit }] });
+  bob.follow(commit);
+  bob.receive(forge(alice, { body: { kind: 'proposal', proposal: remove(carol.leaf) } }));
 });
 refusal('a commit is merged only into the epoch it was made for (§12.4.2)', 'bad-argument', ({ alice, bob }) => {
   const { pending } = alice.prepare();

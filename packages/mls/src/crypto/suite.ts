@@ -62,5 +62,4 @@ export function suiteOf(provider: CryptoProvider, id: number): Suite {
   return { ...hpke, id, name, hashBytes: hashBytes[hash], keyBytes: aeadKeyBytes[aead] };
 }
 
-export const SIGNING_KEY_BYTES = 32;
 export const PROTOCOL_VERSION = 1;

@@ -143,7 +143,6 @@ function demandDistinctPsks(psks: readonly PskId[]): void {
 export function demandMayPropose(sender: Sender, kind: ProposalKind): void {
   if (sender.kind === 'external')
     demand(proposalRules[kind].fromOutside, 'malformed', 'from an external sender, §12.1.8');
-  if (sender.kind === 'new-member-proposal') demand(kind === 'add', 'malformed', 'from a new member, §12.1.8');
 }
 
 function leafOfSender(sender: Sender): LeafIndex {

@@ -163,8 +163,7 @@ function receivePublic(state: GroupState, { message, membershipTag }: PublicMess
   const publicKey = signatureKeyOf(state, content);
   demand(contentSignatureVerifies(suite, { message, context: encoded, publicKey }), 'bad-signature', 'message, §6.1');
   if (body.kind === 'proposal') return keepProposal({ state, wipe: [] }, message, body.proposal);
-  if (body.kind === 'commit') return stageCommit(state, { ...input, message, commit: body.commit });
-  throw new MlsError('malformed', 'content type');
+  return stageCommit(state, { ...input, message, commit: body.commit });
 }
 
 /** §6.1: whose key signs depends on the kind of sender, and so does what it may send. */

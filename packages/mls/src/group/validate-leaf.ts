@@ -1,7 +1,6 @@
 /** Leaf node validation (RFC 9420 §7.3). */
 import { equalPublic } from '../codec/bytes.ts';
 import type { Suite } from '../crypto/suite.ts';
-import { SIGNING_KEY_BYTES } from '../crypto/suite.ts';
 import { demand } from '../errors.ts';
 import { lacking } from '../tree/capabilities.ts';
 import type { Extension } from '../tree/extension.ts';
@@ -39,7 +38,6 @@ export function validateLeafAlone(suite: Suite, question: Omit<LeafQuestion, 'so
   const { leaf, place, groupExtensions: extensions } = question;
   const { capabilities, credential } = leaf;
   demand(suite.kem.accepts(leaf.encryptionKey), 'invalid-leaf', 'encryption key');
-  demand(leaf.signatureKey.length === SIGNING_KEY_BYTES, 'invalid-leaf', 'size of the signature key');
   demand(leafSignatureVerifies(suite, leaf, place), 'bad-signature', 'leaf, §7.3');
   const lack = lacking(capabilities, { suite: suite.id, extensions });
   demand(lack === undefined, 'invalid-leaf', `does not support ${lack ?? ''}, §7.3`);
