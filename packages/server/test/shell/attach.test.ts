@@ -206,6 +206,14 @@ test('disabling an account ends its connection and its resumption at once', asyn
   await adminEnable(stand.data, 'bob');
 });
 
+test('disabling an account ends a connection half way into an attach as well', async () => {
+  const halfway = await stand.connect();
+  await halfway.proveDevice(bob);
+  await adminDisable(stand.data, 'bob');
+  await assert.rejects(halfway.confirm(), coded('CONNECTION_LOST'));
+  await adminEnable(stand.data, 'bob');
+});
+
 test('coming back on a new device: the old one is told DEVICE_REVOKED, its mail bounces, and it stays out', async () => {
   const carol = await stand.register('carol');
   const sender = await stand.attach(anna);
