@@ -1,7 +1,7 @@
 /** What an account does with itself: vault, device list, key reset, deletion. */
 import { ed25519, sha256, verifyAccountCertificate, verifyIdentityRotation } from '@securechat/crypto';
 import { fromBase64url, SecureChatError } from '@securechat/wire';
-import type { AccountId, BlobId } from '@securechat/wire';
+import type { AccountId } from '@securechat/wire';
 import { decidePublish, decideReset } from '../core/accounts.ts';
 import { accept, refuse } from '../core/decision.ts';
 import type { AccountRecord } from '../core/records.ts';
@@ -10,7 +10,7 @@ import { accountOf } from '../shell/callers.ts';
 import { certifyAccount, certifyList } from '../shell/certify.ts';
 import type { Call, Reply } from '../shell/execute.ts';
 import { operation } from '../shell/execute.ts';
-import { blobsOf } from '../shell/blob-sweep.ts';
+import { removeBlobsOf } from '../shell/blob-sweep.ts';
 import type { ServerParts } from '../shell/parts.ts';
 import { readRecord } from '../shell/records.ts';
 
@@ -127,9 +127,8 @@ export const deleteAccount = operation({
     });
   },
   async apply({ server, nowMs }, account): Promise<Reply> {
-    const files: readonly BlobId[] = await blobsOf(server.store, account);
     for (const row of await server.store.deleteAccount(account, nowMs)) server.bus.publish(row);
-    for (const blob of files) await server.blobs.remove(blob);
+    await removeBlobsOf(account, server.store, server.blobs);
     server.log.info('account deleted');
     return { kind: 'answer', body: { $case: 'done', value: {} } };
   },

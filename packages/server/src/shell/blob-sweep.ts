@@ -35,11 +35,13 @@ export async function sweepBlobs(options: {
   return removed;
 }
 
-/** The blobs that an account owns. */
-export async function blobsOf(store: Store, owner: AccountId): Promise<readonly BlobId[]> {
-  const own: BlobId[] = [];
-  for await (const { id, blob } of allBlobs(store)) if (blob.value.owner === owner) own.push(id);
-  return own;
+/** Every blob of an account that is deleted: its record, then its file, so that nobody finds one without the other. */
+export async function removeBlobsOf(owner: AccountId, store: Store, blobs: Blobs): Promise<void> {
+  for await (const { id, blob } of allBlobs(store)) {
+    if (blob.value.owner !== owner) continue;
+    await store.put([{ space: 'blob', key: id, ifVersion: blob.version, value: null }]);
+    await blobs.remove(id);
+  }
 }
 
 async function* allBlobs(store: Store): AsyncGenerator<{ readonly id: BlobId; readonly blob: Versioned<BlobRecord> }> {

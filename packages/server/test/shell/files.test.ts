@@ -145,4 +145,7 @@ test('the sweep removes what expired, what nobody finished and files without a r
   await again.ask('deleteAccount', { username: 'eve' }, 'done');
   await again.wire.closed;
   assert.deepEqual(files(), ['README']);
+  const reader = await stand.attach(people.bob);
+  await assert.rejects(reader.request('blobGet', { blob: kept, offset: 0, length: 4 }), coded('FILE_NOT_FOUND'));
+  reader.close();
 });
