@@ -2,7 +2,16 @@
 // to do, with the exact cause of failures of the past. Method: real processes; one fault after the other.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, readdirSync, readFileSync, renameSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { openCommands } from './commands.ts';
@@ -71,6 +80,11 @@ test('a server folder is judged with and without a server on it', async (t) => {
   writeFileSync(database, torn);
   assert.match(wrong(await doctor(at, 'operator')).join(), /damaged/);
   writeFileSync(database, whole);
+  assert.deepEqual(wrong(await doctor(at, 'operator')), []);
+  rmSync(join(server.data, 'ballast'));
+  assert.match(wrong(await doctor(at, 'operator')).join(), /the disk was full/);
+  // As a backup is put back: the next start makes both.
+  rmSync(join(server.data, 'sealing.pem'));
   assert.deepEqual(wrong(await doctor(at, 'operator')), []);
   assert.match(wrong(await doctor(['--data', join(folder.path, 'nowhere')], 'operator')).join(), /no server/);
 

@@ -124,8 +124,10 @@ function* space(data: string, limits: Limits): Generator<Finding> {
   if (free < limits.diskFreeBytesMin)
     yield finding(text, 'Make room: files are refused below diskFreeBytesMin, messages on a full disk.');
   else yield ok(text);
-  if (!existsSync(join(data, 'ballast')))
-    yield finding('The ballast is gone: the disk was full.', 'Make room; the server lays it again by itself.');
+  if (existsSync(join(data, 'ballast'))) return;
+  // As in a folder that was put back from a backup, and not started since.
+  if (!existsSync(join(data, dataFiles.sealing))) yield note('The ballast is laid at the next start.');
+  else yield finding('The ballast is gone: the disk was full.', 'Make room; the server lays it again by itself.');
 }
 
 function* certificate(path: string, nowMs: number): Generator<Finding> {
