@@ -19,7 +19,7 @@ import { join } from 'node:path';
 import { tmpdir } from 'node:os';
 import { after, before, test } from 'node:test';
 import { DatabaseSync } from 'node:sqlite';
-import { unlockKeys, unlockKeysWithRecovery } from '../src/stores/sqlite/store.ts';
+import { createStore, drawStoreKey, unlockKeys, unlockKeysWithRecovery } from '../src/stores/sqlite/store.ts';
 import { newStore, password, plain, recoveryEntropy, reopen, temporaryFolder, text } from './stores.ts';
 
 const canary = 'Zitronenfalter am Fenster';
@@ -324,4 +324,13 @@ test('killed in the middle of commits, the store has all that was acknowledged a
     assert.equal((await store.all('outbox')).size, counter % 10);
     await store.close();
   }
+});
+
+test('the entropy behind the words may be wiped while the key of a new store is still being wrapped', async (t) => {
+  const directory = join(temporaryFolder(t), 'account');
+  const given = recoveryEntropy.slice();
+  const drawn = drawStoreKey({ password, recoveryEntropy: given });
+  given.fill(0);
+  await (await createStore({ directory, key: await drawn, initial: [] })).close();
+  await (await reopen(directory)).close();
 });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { StoreChange } from '../src/stores/port.ts';
 import type { SqliteStore } from '../src/stores/sqlite/store.ts';
-import { createStore, unlockKeysWithRecovery } from '../src/stores/sqlite/store.ts';
+import { createStore, drawStoreKey, unlockKeysWithRecovery } from '../src/stores/sqlite/store.ts';
 
 export const password = 'correct horse battery';
 export const recoveryEntropy = new Uint8Array(16).fill(7);
@@ -16,8 +16,8 @@ export function temporaryFolder(t: TestContext): string {
   return folder;
 }
 
-export function newStore(directory: string, initial: readonly StoreChange[] = []): Promise<SqliteStore> {
-  return createStore({ directory, password, recoveryEntropy, initial });
+export async function newStore(directory: string, initial: readonly StoreChange[] = []): Promise<SqliteStore> {
+  return createStore({ directory, key: await drawStoreKey({ password, recoveryEntropy }), initial });
 }
 
 /** By the recovery words: they need no stretching. */

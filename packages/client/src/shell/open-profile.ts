@@ -8,7 +8,7 @@ import type { HeldLock } from '../lock.ts';
 import { openAccountLock } from '../lock.ts';
 import { makeAccountFolder, removeAccountFolder } from '../profile.ts';
 import { profileError } from '../stores/sqlite/database.ts';
-import type { SqliteStore } from '../stores/sqlite/store.ts';
+import type { NewStoreKey, SqliteStore } from '../stores/sqlite/store.ts';
 import { createStore, hasStore, unlockKeys } from '../stores/sqlite/store.ts';
 import { initialChanges, Ledger } from './ledger.ts';
 
@@ -43,14 +43,13 @@ export function claimFolder(profileDirectory: string, folder: string): HeldLock 
 export async function createProfile(options: {
   readonly folder: string;
   readonly lock: HeldLock;
-  readonly password: string;
-  readonly recoveryEntropy: Uint8Array;
+  readonly key: NewStoreKey;
   readonly account: AccountRecord;
 }): Promise<OpenProfile> {
-  const { folder, lock, password, recoveryEntropy, account } = options;
+  const { folder, lock, key, account } = options;
   if (account.stage === 'registering') mark(folder);
   const initial = initialChanges(account);
-  const store = await createStore({ directory: folder, password, recoveryEntropy, initial });
+  const store = await createStore({ directory: folder, key, initial });
   return { folder, lock, store, ledger: await Ledger.open(store, mlsEngine) };
 }
 

@@ -11,7 +11,7 @@ import type { AccountRecord } from '../core/record-account.ts';
 import { normalisedPassword } from '../password.ts';
 import { accountFolder, findAccount } from '../profile.ts';
 import { recoveryEntropyOf } from '../recovery-words.ts';
-import { hasStore } from '../stores/sqlite/store.ts';
+import { drawStoreKey, hasStore } from '../stores/sqlite/store.ts';
 import type { DeviceKeys } from './device-keys.ts';
 import { createDeviceKeys } from './device-keys.ts';
 import { ForwardedEvents } from './link-events.ts';
@@ -61,13 +61,12 @@ export async function signIn(input: SignInInput): Promise<SignedIn> {
     }
     const { account, recoveryEntropy } = await recover(input, opened, { username, password, words, keys });
     try {
+      const key = await drawStoreKey({ password, recoveryEntropy });
       const lock = claimFolder(input.at.profileDirectory, elsewhere);
-      const profile = await createProfile({ folder: elsewhere, lock, password, recoveryEntropy, account }).catch(
-        async (error: unknown) => {
-          await lock.release();
-          throw error;
-        },
-      );
+      const profile = await createProfile({ folder: elsewhere, lock, key, account }).catch(async (error: unknown) => {
+        await lock.release();
+        throw error;
+      });
       try {
         await publishDevice(opened.link, account);
       } catch (error) {

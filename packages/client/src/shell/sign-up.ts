@@ -12,6 +12,7 @@ import type { ClientOptions } from '../api.ts';
 import { suitablePassword } from '../password.ts';
 import { accountFolder, removeAccountFolder } from '../profile.ts';
 import { RECOVERY_ENTROPY_BYTES, recoveryWordsOf } from '../recovery-words.ts';
+import { drawStoreKey } from '../stores/sqlite/store.ts';
 import type { DeviceKeys } from './device-keys.ts';
 import { certifyAccount, certifyDevice, createDeviceKeys, recoverySigning } from './device-keys.ts';
 import { ForwardedEvents } from './link-events.ts';
@@ -129,6 +130,9 @@ async function register(input: SignUpInput, prepared: Prepared): Promise<SignedU
   options.onProgress?.('password', undefined);
   const events = new ForwardedEvents();
   const link = await openPinned(at, events);
+  // While the password is stretched for the server, it is for the disk too.
+  const key = drawStoreKey({ password, recoveryEntropy });
+  key.catch(() => undefined);
   let profile: OpenProfile | undefined;
   let finishing = false;
   try {
@@ -142,7 +146,7 @@ async function register(input: SignUpInput, prepared: Prepared): Promise<SignedU
         const folder = accountFolder(at.profileDirectory, link.link.serverFingerprint, username);
         const lock = claimFolder(at.profileDirectory, folder);
         try {
-          profile = await createProfile({ folder, lock, password, recoveryEntropy, account: made });
+          profile = await createProfile({ folder, lock, key: await key, account: made });
         } catch (error) {
           await lock.release();
           removeAccountFolder(folder);
@@ -165,7 +169,10 @@ async function register(input: SignUpInput, prepared: Prepared): Promise<SignedU
     return { profile, opened, fingerprint: keys.identity.public.fingerprint, recoveryWords };
   } catch (error) {
     link.link.close();
-    if (profile === undefined) throw error;
+    if (profile === undefined) {
+      void key.then(({ storeKey }) => wipe(storeKey)).catch(() => undefined);
+      throw error;
+    }
     const lost = finishing && (!(error instanceof SecureChatError) || lostCodes.has(error.code));
     if (!lost) {
       await discardProfile(profile);

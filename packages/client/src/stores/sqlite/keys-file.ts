@@ -49,13 +49,10 @@ export interface Secrets {
 /** The two slots over a key of 32 bytes. Takes as long as one Argon2id. */
 export async function wrapStoreKey(storeKey: Uint8Array, secrets: Secrets, entropy: Entropy): Promise<KeysFile> {
   const profile = toBase64url(entropy(SALT_BYTES));
-  return {
-    format: FORMAT,
-    profile,
-    opened: 0,
-    password: await wrapByPassword(storeKey, secrets.password, profile, entropy),
-    recovery: wrap(storeKey, recoveryKey(secrets.recoveryEntropy, profile), aadOf('recovery', profile), entropy),
-  };
+  // In the turn of the call: the caller may wipe the entropy then.
+  const recovery = wrap(storeKey, recoveryKey(secrets.recoveryEntropy, profile), aadOf('recovery', profile), entropy);
+  const password = await wrapByPassword(storeKey, secrets.password, profile, entropy);
+  return { format: FORMAT, profile, opened: 0, password, recovery };
 }
 
 /** The same store under a new password; the recovery slot stays. */

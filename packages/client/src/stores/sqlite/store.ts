@@ -11,7 +11,7 @@ import type { ClientStore, Collection, StoreChange } from '../port.ts';
 import { CommitQueue } from './commit-queue.ts';
 import type { DatabaseSync } from './database.ts';
 import { openDatabase, profileError } from './database.ts';
-import type { KeysFile } from './keys-file.ts';
+import type { KeysFile, Secrets } from './keys-file.ts';
 import {
   readKeysFile,
   rewrapByPassword,
@@ -70,26 +70,35 @@ export function hasStore(directory: string): boolean {
   return readKeysFile(directory) !== undefined;
 }
 
+/** The key of a store that is to be created. Whoever does not use it wipes `storeKey`. */
+export interface NewStoreKey {
+  readonly storeKey: Uint8Array;
+  readonly keys: KeysFile;
+}
+
+/** Takes as long as one Argon2id, on another thread: it may begin before everything else that a store needs is there. */
+export async function drawStoreKey(secrets: Secrets, entropy: Entropy = systemEntropy): Promise<NewStoreKey> {
+  const storeKey = entropy(STORE_KEY_BYTES);
+  return { storeKey, keys: await wrapStoreKey(storeKey, secrets, entropy) };
+}
+
 /**
  * A new store whose first commit is `initial`. It exists from the moment its key file does, which is last: a crash
  * before leaves nothing that counts. ALREADY_LOGGED_IN when there is a store, PROFILE_UNWRITABLE.
  */
 export async function createStore(options: {
   readonly directory: string;
-  readonly password: string;
-  readonly recoveryEntropy: Uint8Array;
+  readonly key: NewStoreKey;
   readonly initial: readonly StoreChange[];
   readonly entropy?: Entropy;
 }): Promise<SqliteStore> {
-  const { directory, entropy = systemEntropy } = options;
+  const { directory, key, entropy = systemEntropy } = options;
   makePrivateFolder(directory);
   if (hasStore(directory))
     throw new SecureChatError('ALREADY_LOGGED_IN', { text: 'This account has a profile here already.' });
   for (const suffix of ['', '-wal', '-shm', '-journal']) rmSync(join(directory, STORE_FILE + suffix), { force: true });
-  const storeKey = entropy(STORE_KEY_BYTES);
-  const keys = await wrapStoreKey(storeKey, options, entropy);
   const database = openStoreFile(directory);
-  const store = new Store({ directory, database, storeKey, keys, entropy });
+  const store = new Store({ ...key, directory, database, entropy });
   try {
     await store.commit(options.initial);
     store.countOpening();
