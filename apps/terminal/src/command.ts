@@ -61,6 +61,7 @@ export function commandTree(finish: Finish, server: typeof ServerModule | undefi
       'securechat send @bob --user alice --password-file ~/.pw "see you at eight"',
       'securechat send @bob --user alice --password-file ~/.pw < note.txt',
     ]),
+    ['invite', 'downloads', 'rsaBits', 'color', 'bell'],
   )
     .option('--json', 'print the result as one JSON line')
     .addOption(timeoutOption('give up after so many seconds (exit code 9)'))
@@ -77,6 +78,7 @@ export function commandTree(finish: Finish, server: typeof ServerModule | undefi
       'securechat listen --user bob --password-file ~/.pw',
       'securechat listen --json --user bob --password-file ~/.pw | jq .text',
     ]),
+    ['invite', 'downloads', 'rsaBits', 'onlineOnly', 'requireVerified', 'color', 'bell'],
   )
     .option('--json', 'one JSON object a line')
     .addOption(timeoutOption('end after so many seconds (exit code 9)'))
@@ -89,7 +91,9 @@ export function commandTree(finish: Finish, server: typeof ServerModule | undefi
   addClientOptions(
     subcommand(program, 'rpc', 'JSON-RPC 2.0, one message per line, on standard input and output', [
       `echo '{"jsonrpc":"2.0","id":1,"method":"status"}' | securechat rpc`,
+      `  {"jsonrpc":"2.0","id":2,"method":"login","params":{"username":"alice","password":"…"}}`,
     ]),
+    ['user', 'passwordFile', 'passwordStdin', 'invite', 'color', 'bell'],
   ).action(async (_flags: Flags, command: Command) => {
     const settings = settingsOf(command);
     const { startRpc } = await import('./rpc/start.ts');
@@ -226,7 +230,16 @@ function addDoctor(program: Command, finish: Finish): void {
     'securechat doctor --user alice --password-file ~/.pw',
     'securechat doctor --data /srv/securechat --tls-cert cert.pem',
   ]);
-  addClientOptions(command)
+  addClientOptions(command, [
+    'invite',
+    'downloads',
+    'rsaBits',
+    'tlsCa',
+    'onlineOnly',
+    'requireVerified',
+    'color',
+    'bell',
+  ])
     .option('--data <DIR>', 'look at the server in this data folder')
     .option('--tls-cert <FILE>', 'and at its certificate (SECURECHAT_TLS_CERT)')
     .option('--json', 'as JSON')
@@ -259,8 +272,9 @@ type FlagRow = Pick<SettingRow, 'flag' | 'value' | 'env' | 'help'> & {
   readonly repeatable?: boolean;
 };
 
-function addClientOptions(command: Command): Command {
-  for (const row of settingRows) command.addOption(optionOf(row));
+/** `unused`: taken, so that one set of flags serves every call, and not listed. */
+function addClientOptions(command: Command, unused: readonly (typeof settingRows)[number]['name'][] = []): Command {
+  for (const row of settingRows) command.addOption(optionOf(row).hideHelp(unused.includes(row.name)));
   return command.addOption(new Option('--password [word]').hideHelp());
 }
 

@@ -44,6 +44,22 @@ test('no line of --help is wider than a terminal', async () => {
   for (const line of out.split('\n')) assert.ok(line.length <= 80, line);
 });
 
+test('a sub-command lists the flags that it uses, and takes the others', async () => {
+  for (const [name, unused, used] of [
+    ['send', '--no-bell', '--online-only'],
+    ['listen', '--invite', '--timeout'],
+    ['rpc', '--password-file', '--downloads'],
+    ['doctor', '--rsa-bits', '--user'],
+  ] as const) {
+    const { out } = await run([name, '--help']);
+    assert.ok(!out.includes(unused), `${name} ${unused}`);
+    assert.ok(out.includes(used), `${name} ${used}`);
+  }
+  const { err, code } = await run(['rpc', '--color', 'never', '--password-stdin']);
+  assert.match(err, /^Every line of rpc is JSON: the password goes into its method login\.\n$/);
+  assert.equal(code, 2);
+});
+
 test('help names what it can tell, and help COMMAND is COMMAND --help', async () => {
   assert.deepEqual(await run(['help']), await run(['--help']));
   assert.deepEqual(await run(['help', 'send']), await run(['send', '--help']));

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { SecureChatError } from '@securechat/client/vocabulary';
 import { exitCodes } from '../exit-codes.ts';
 import { inputLines } from '../input-lines.ts';
 import { openClient } from '../open-client.ts';
@@ -8,6 +9,8 @@ import { RPC_LINE_BYTES_MAX, serveRpc } from './serve.ts';
 /** `securechat rpc`: nothing but JSON on standard output. Resolves with the exit code. */
 export async function startRpc(settings: Settings): Promise<number> {
   const { stdin, stdout } = process;
+  if (settings.passwordStdin)
+    throw new SecureChatError('USAGE', { text: 'Every line of rpc is JSON: the password goes into its method login.' });
   const client = await openClient(settings);
   const ended = Promise.withResolvers<number>();
   process.once('SIGINT', () => ended.resolve(exitCodes.interrupted));
