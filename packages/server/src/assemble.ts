@@ -12,7 +12,7 @@ import { openOpaque, openOpaqueSetup } from './opaque/index.ts';
 import { Acks } from './shell/acks.ts';
 import { Acquaintances } from './shell/acquaintances.ts';
 import { Gate } from './shell/gate.ts';
-import { Links } from './shell/links.ts';
+import { Links } from './shell/link/links.ts';
 import type { Clock, ServerParts } from './shell/parts.ts';
 import { Presences } from './shell/presences.ts';
 import { Rates } from './shell/rates.ts';

@@ -1,10 +1,10 @@
 /** The end of a server that runs: nobody is cut who can be let go. */
 import type { Server } from 'node:net';
-import type { Admission } from './shell/admission.ts';
-import { cutConnections } from './shell/doors.ts';
-import type { Links } from './shell/links.ts';
+import type { Admission } from './shell/listeners/admission.ts';
+import { cutConnections } from './shell/listeners/doors.ts';
+import type { Links } from './shell/link/links.ts';
 import type { Clock } from './shell/parts.ts';
-import { CLOSE_DRAIN_MS } from './shell/transport.ts';
+import { CLOSE_DRAIN_MS } from './shell/listeners/transport.ts';
 
 const DRAIN_MS = 10_000;
 /** Clients come back after a second, spread over this time. */

@@ -14,16 +14,16 @@ import type { Log, LogSink } from './log.ts';
 import { createLog } from './log.ts';
 import { openStore, startErrorOf } from './open-store.ts';
 import { openAdminSocket } from './shell/admin-socket.ts';
-import type { Ticket } from './shell/admission.ts';
-import { Admission } from './shell/admission.ts';
+import type { Ticket } from './shell/listeners/admission.ts';
+import { Admission } from './shell/listeners/admission.ts';
 import { startHousekeeping } from './shell/housekeeping.ts';
-import { Link } from './shell/link.ts';
+import { Link } from './shell/link/link.ts';
 import type { Clock, ServerParts } from './shell/parts.ts';
-import { createTcpServer } from './shell/tcp.ts';
-import type { TlsMaterial } from './shell/tls.ts';
-import { readTlsMaterial } from './shell/tls.ts';
-import type { Transport } from './shell/transport.ts';
-import { createWebSocketServer } from './shell/websocket.ts';
+import { createTcpServer } from './shell/listeners/tcp.ts';
+import type { TlsMaterial } from './shell/listeners/tls.ts';
+import { readTlsMaterial } from './shell/listeners/tls.ts';
+import type { Transport } from './shell/listeners/transport.ts';
+import { createWebSocketServer } from './shell/listeners/websocket.ts';
 import type { Store, StoreError } from './stores/port.ts';
 
 /** Parts that tests replace. */

@@ -10,10 +10,10 @@ import { accept, refuse } from '../core/decision.ts';
 import { encodeRecord } from '../core/records.ts';
 import type { Call, Reply } from '../shell/execute.ts';
 import { operation } from '../shell/execute.ts';
-import type { Claimant } from '../shell/links.ts';
+import type { Claimant } from '../shell/link/links.ts';
 import type { ServerParts } from '../shell/parts.ts';
 import { readRecord } from '../shell/records.ts';
-import { wrapSecret } from '../shell/wrapped-secret.ts';
+import { wrapSecret } from '../shell/link/wrapped-secret.ts';
 import type { RecordWrite, Store } from '../stores/port.ts';
 import { StoreError } from '../stores/port.ts';
 

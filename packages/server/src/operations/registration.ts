@@ -8,7 +8,7 @@ import { accept, refuse } from '../core/decision.ts';
 import { inviteBytes } from '../core/invites.ts';
 import type { Call } from '../shell/execute.ts';
 import { operation } from '../shell/execute.ts';
-import type { LinkState } from '../shell/link-state.ts';
+import type { LinkState } from '../shell/link/link-state.ts';
 import { certifyAccount } from '../shell/certify.ts';
 import { addressKey } from '../shell/rates.ts';
 import { readRecord } from '../shell/records.ts';

@@ -7,10 +7,10 @@ import type { AccountId, Code, control } from '@securechat/wire';
 import { encodeFailure, idBytes, SecureChatError } from '@securechat/wire';
 import type { Decision, Effect } from '../core/decision.ts';
 import { StoreError } from '../stores/port.ts';
-import type { LinkHandle } from './links.ts';
-import type { LinkState, When } from './link-state.ts';
+import type { LinkHandle } from './link/links.ts';
+import type { LinkState, When } from './link/link-state.ts';
 import type { ServerParts } from './parts.ts';
-import type { ResumedDevice } from './take-resumption.ts';
+import type { ResumedDevice } from './link/take-resumption.ts';
 
 export type RequestBody = NonNullable<control.Request['body']>;
 export type RequestKind = RequestBody['$case'];

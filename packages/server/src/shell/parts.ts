@@ -10,7 +10,7 @@ import type { Store } from '../stores/port.ts';
 import type { Acks } from './acks.ts';
 import type { Acquaintances } from './acquaintances.ts';
 import type { Gate } from './gate.ts';
-import type { Links } from './links.ts';
+import type { Links } from './link/links.ts';
 import type { Presences } from './presences.ts';
 import type { Rates } from './rates.ts';
 import type { Workload } from './workload.ts';

@@ -3,7 +3,7 @@ import type { AccountId, Presence } from '@securechat/wire';
 import { idBytes, presences as presenceNumbers } from '@securechat/wire';
 import { presenceOf, tellAtMs } from '../core/presence.ts';
 import type { Acquaintances } from './acquaintances.ts';
-import type { LinkHandle, Links } from './links.ts';
+import type { LinkHandle, Links } from './link/links.ts';
 import type { Log } from '../log.ts';
 
 export interface PresenceOptions {

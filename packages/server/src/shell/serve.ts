@@ -5,7 +5,7 @@ import { operations } from '../operations.ts';
 import { StoreError } from '../stores/port.ts';
 import type { Call, Caller, Reply, RequestBody, RequestKind, RequestValue, Runnable } from './execute.ts';
 import { failure, refusalOf, UnknownOutcome } from './execute.ts';
-import { allows } from './link-state.ts';
+import { allows } from './link/link-state.ts';
 import type { ServerParts } from './parts.ts';
 
 export interface Asking {

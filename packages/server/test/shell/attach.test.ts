@@ -11,7 +11,7 @@ import type { Person } from '../people.ts';
 import { newDevice, onNewDevice, rsa } from '../people.ts';
 import type { Stand } from '../stand.ts';
 import { coded, makeStand, until } from '../stand.ts';
-import { unwrapSecret, wrapSecret } from '../../src/shell/wrapped-secret.ts';
+import { unwrapSecret, wrapSecret } from '../../src/shell/link/wrapped-secret.ts';
 
 let stand: Stand;
 let anna: Person;

@@ -5,7 +5,7 @@ import { defaultLimits, SecureChatError } from '@securechat/wire';
 import type { Limits } from '@securechat/wire';
 import { parseBlock } from '../../src/core/addresses.ts';
 import { BUFFERED_BYTES_MAX, isTooMuch, REQUEST_BYTES_WAITING_MAX, REQUESTS_WAITING_MAX } from '../../src/core/load.ts';
-import { Admission } from '../../src/shell/admission.ts';
+import { Admission } from '../../src/shell/listeners/admission.ts';
 import { Buckets } from '../../src/shell/buckets.ts';
 import { Gate } from '../../src/shell/gate.ts';
 import { Rates } from '../../src/shell/rates.ts';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { setImmediate as turn } from 'node:timers/promises';
 import { test } from 'node:test';
-import { Line } from '../../src/shell/line.ts';
+import { Line } from '../../src/shell/link/line.ts';
 
 interface Item {
   readonly name: string;

@@ -8,10 +8,10 @@ import type { Server } from 'node:net';
 import { connect } from 'node:net';
 import { test } from 'node:test';
 import { defaultLimits } from '@securechat/wire';
-import { Admission } from '../../src/shell/admission.ts';
-import { createTcpServer } from '../../src/shell/tcp.ts';
-import type { Transport } from '../../src/shell/transport.ts';
-import { createWebSocketServer } from '../../src/shell/websocket.ts';
+import { Admission } from '../../src/shell/listeners/admission.ts';
+import { createTcpServer } from '../../src/shell/listeners/tcp.ts';
+import type { Transport } from '../../src/shell/listeners/transport.ts';
+import { createWebSocketServer } from '../../src/shell/listeners/websocket.ts';
 
 /** Ends of the 7-bit and the 16-bit length of RFC 6455 §5.2, and the longest frame there is. */
 const SIZES = [0, 1, 125, 126, 127, 300, 0xffff, 0x10000, defaultLimits.frameBytesMax];

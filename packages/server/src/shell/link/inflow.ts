@@ -1,8 +1,8 @@
 /** Reads from the peer, or leaves its bytes in the network while too much is under way for it (core/load.ts). */
 import type { Limits } from '@securechat/wire';
-import type { LinkLoad } from '../core/load.ts';
-import { isTooMuch } from '../core/load.ts';
-import type { Transport } from './transport.ts';
+import type { LinkLoad } from '../../core/load.ts';
+import { isTooMuch } from '../../core/load.ts';
+import type { Transport } from '../listeners/transport.ts';
 
 export interface InflowOptions {
   readonly transport: Transport;

@@ -3,9 +3,9 @@
  * connection is counted from its first packet to its end.
  */
 import type { Limits } from '@securechat/wire';
-import type { AddressBlock } from '../core/addresses.ts';
-import { inBlocks, limitUnit } from '../core/addresses.ts';
-import { Buckets } from './buckets.ts';
+import type { AddressBlock } from '../../core/addresses.ts';
+import { inBlocks, limitUnit } from '../../core/addresses.ts';
+import { Buckets } from '../buckets.ts';
 
 export interface Ticket {
   /** Address that limits go by. */

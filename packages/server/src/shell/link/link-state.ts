@@ -1,6 +1,6 @@
 /** How far a connection has come, once its session stands. */
 import type { AccountId, DeviceId } from '@securechat/wire';
-import type { Admittance } from '../core/accounts.ts';
+import type { Admittance } from '../../core/accounts.ts';
 
 export type LinkState =
   | { readonly kind: 'anonymous' }

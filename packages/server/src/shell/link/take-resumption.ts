@@ -1,8 +1,8 @@
 /** What a device resumes with is used once, whoever asks for it at the same time. */
 import type { AccountId, DeviceId } from '@securechat/wire';
-import { resumedSigningKey } from '../core/attach.ts';
-import type { ServerParts } from './parts.ts';
-import { readRecord } from './records.ts';
+import { resumedSigningKey } from '../../core/attach.ts';
+import type { ServerParts } from '../parts.ts';
+import { readRecord } from '../records.ts';
 import { unwrapSecret } from './wrapped-secret.ts';
 
 export interface ResumedDevice {

@@ -5,7 +5,7 @@
 import type { Session } from '@securechat/session';
 import type { Frame, FrameKind } from '@securechat/wire';
 import { encodeFrames } from '@securechat/wire';
-import type { Transport } from './transport.ts';
+import type { Transport } from '../listeners/transport.ts';
 
 /** A peer that leaves more than this is given up. Windows and one answer per request cannot fill it alone. */
 export const BUFFERED_BYTES_LOST = 8 * 1024 * 1024;

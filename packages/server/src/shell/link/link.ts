@@ -6,21 +6,21 @@
 import { refusalWaitMs } from '@securechat/session';
 import type { Code, Frame } from '@securechat/wire';
 import { ByteWriter, codes, control, decodeMessage } from '@securechat/wire';
-import type { Ticket } from './admission.ts';
+import type { Ticket } from '../listeners/admission.ts';
 import { Attached } from './attached.ts';
 import { Deadline } from './deadline.ts';
 import type { Established } from './early.ts';
 import { Early } from './early.ts';
-import type { Caller, Reply, ResponseBody } from './execute.ts';
-import { runEffects } from './execute.ts';
+import type { Caller, Reply, ResponseBody } from '../execute.ts';
+import { runEffects } from '../execute.ts';
 import type { LinkHandle } from './links.ts';
 import type { LinkState } from './link-state.ts';
 import { Manners } from './manners.ts';
 import { BUFFERED_BYTES_LOST } from './outbox.ts';
-import type { ServerParts } from './parts.ts';
+import type { ServerParts } from '../parts.ts';
 import { Pulse } from './pulse.ts';
-import { serveRequest } from './serve.ts';
-import type { Transport } from './transport.ts';
+import { serveRequest } from '../serve.ts';
+import type { Transport } from '../listeners/transport.ts';
 
 const PING_BYTES_MAX = 32;
 

@@ -1,7 +1,7 @@
 /** How much one connection may ask, and how much nonsense it may talk. */
 import type { Limits } from '@securechat/wire';
-import type { Bucket } from '../core/bucket.ts';
-import { spend } from '../core/bucket.ts';
+import type { Bucket } from '../../core/bucket.ts';
+import { spend } from '../../core/bucket.ts';
 
 export class Manners {
   readonly #limits: Limits;

@@ -1,15 +1,15 @@
 /** What an attached device sends: hot frames as they come, requests one after the other. */
 import type { control, Frame } from '@securechat/wire';
 import { decodeAck } from '@securechat/wire';
-import { Delivery } from './deliveries.ts';
-import { refusalOf } from './execute.ts';
+import { Delivery } from '../deliveries.ts';
+import { refusalOf } from '../execute.ts';
 import { Inflow } from './inflow.ts';
 import { Line } from './line.ts';
 import type { LinkState } from './link-state.ts';
 import type { Outbox } from './outbox.ts';
-import type { ServerParts } from './parts.ts';
-import { Submits } from './submits.ts';
-import type { Transport } from './transport.ts';
+import type { ServerParts } from '../parts.ts';
+import { Submits } from '../submits.ts';
+import type { Transport } from '../listeners/transport.ts';
 
 /** What it needs of its connection. */
 export interface AttachedOptions {

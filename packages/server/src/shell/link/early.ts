@@ -8,9 +8,9 @@ import { FrameReader, SecureChatError } from '@securechat/wire';
 import { Handshake } from './handshake.ts';
 import { Line } from './line.ts';
 import { Outbox } from './outbox.ts';
-import type { ServerParts } from './parts.ts';
+import type { ServerParts } from '../parts.ts';
 import type { ResumedDevice } from './take-resumption.ts';
-import type { Transport } from './transport.ts';
+import type { Transport } from '../listeners/transport.ts';
 
 const EARLY_BYTES_MAX = 64 * 1024;
 

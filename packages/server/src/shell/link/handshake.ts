@@ -10,7 +10,7 @@ import {
   refuseResume,
 } from '@securechat/session';
 import { toBase64url } from '@securechat/wire';
-import type { ServerParts } from './parts.ts';
+import type { ServerParts } from '../parts.ts';
 import type { ResumedDevice, TakenResumption } from './take-resumption.ts';
 import { takeResumption } from './take-resumption.ts';
 
