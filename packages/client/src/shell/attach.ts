@@ -6,7 +6,7 @@ import { ed25519, wipe } from '@securechat/crypto';
 import { attachTranscript, bindAttach, openAttachSecret } from '@securechat/session';
 import type { control } from '@securechat/wire';
 import { idBytes, SecureChatError } from '@securechat/wire';
-import type { LinkInside } from './link.ts';
+import type { LinkInside } from './link-inside.ts';
 import type { Link } from './link-port.ts';
 import { answerOf } from './requests.ts';
 

@@ -4,7 +4,7 @@ import { bindLogin } from '@securechat/session';
 import type { control } from '@securechat/wire';
 import { SecureChatError } from '@securechat/wire';
 import { normalisedPassword } from '../password.ts';
-import type { LinkInside } from './link.ts';
+import type { LinkInside } from './link-inside.ts';
 import { startOpaqueLogin } from './opaque.ts';
 import { insistOnKey } from './registration.ts';
 import type { ResponseBody } from './requests.ts';

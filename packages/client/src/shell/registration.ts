@@ -2,7 +2,7 @@
 import { wipe } from '@securechat/crypto';
 import { SecureChatError } from '@securechat/wire';
 import { normalisedPassword } from '../password.ts';
-import type { LinkInside } from './link.ts';
+import type { LinkInside } from './link-inside.ts';
 import type { Link } from './link-port.ts';
 import { startOpaqueRegistration } from './opaque.ts';
 import { answerOf } from './requests.ts';
