@@ -165,6 +165,8 @@ export function pssSign(key: RsaPrivate<'identity'>, message: Uint8Array): Promi
 
 export function pssVerify(key: RsaPublic<'identity'>, message: Uint8Array, signature: Uint8Array): boolean {
   insistOn(key, 'identity');
+  // RFC 8017 §8.1.2, step 1: OpenSSL takes one without its leading zero as well, and one signature had two spellings.
+  if (signature.length * 8 !== key.bits) return false;
   return verify('sha256', message, { key: keyObjectOf(key), ...pss }, signature);
 }
 

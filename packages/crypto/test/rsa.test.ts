@@ -107,3 +107,24 @@ test('a signature belongs to its message and key', async () => {
   assert.ok(!pssVerify(keys.otherIdentity.public, text, signature));
   assert.ok(!pssVerify(keys.identity.public, text, signature.subarray(1)));
 });
+
+/** By a key that is used nowhere, over `text`: one of 256 begins with a zero byte. */
+const keyWithoutUse =
+  'MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA3d3treYktP5kqFlDutDCufVaLhyYs3YGX4zpa5zFfEbRlwiV87X1MEb_' +
+  'flJGNlF1JKakVw-oeaEQSqAp9O4ajt0rkEgBaVb-cH4A6eoqCkTbZASjerVWlQungj2xlD7mMkgBneWt3MBHDHgN_hngw9oUODxP' +
+  'e3GiEf_QewFDB3n4cCFMhTXJaNp-TxSCS10I0eBXGZTAozlqx_v5n1NEinWnO4dA3B9hMa5t9TaHfwRynRgwESibBNaJGAGijT0m' +
+  '9a2swV0oXpUIPWvwLJCg7NDFVYGurPb_zHR_BODcCo0pPZ5PL7kCW6qobu6pdp1Orckqi75-UTyPYstQPuEIkQIDAQAB';
+const signatureWithZero =
+  'AMwq4rgNe43IlEXyKyh7cP4fstwMtP-DpSLZZCcHAOiKNjRcXTCHjpb5Fdp3sq1qeIBg3iFHCA1JsfJWh4KhqWkere5atvvXIwVP' +
+  'SjiSpRqkpdYFZ9k9qLT6JQCD6B0UoN2QJekrrJmtJI7Xxh1HnDIlADarWlEFpwikdNofusTD_cwVETPcKNn1-P9M4XKxA27MZsoI' +
+  'IzDW3yjR0Qu48XgvsCHXnEI7euyHPc9qY4OBF6UwSbxPANHhlJQoTykSLQ1GKdoRgO9Ss8HVnW6dTNDrDjT2TU4LAbQS7IsVEanU' +
+  'hWhLMO3hSQGDLxbItljAScHHDFJkUcR9-EyDIV3j-g';
+
+test('a signature has the length of its modulus: neither without its leading zero nor with one more (RFC 8017 §8.1.2)', () => {
+  const key = importRsaPublic('identity', Buffer.from(keyWithoutUse, 'base64url'));
+  const signature = Buffer.from(signatureWithZero, 'base64url');
+  assert.deepEqual([signature.length, signature[0]], [256, 0]);
+  assert.ok(pssVerify(key, text, signature));
+  assert.ok(!pssVerify(key, text, signature.subarray(1)));
+  assert.ok(!pssVerify(key, text, Uint8Array.of(0, ...signature)));
+});
