@@ -39,8 +39,6 @@ import { stubbornly } from './stubborn.ts';
 import { Transfers } from './transfers.ts';
 import { buryGroup, dropCommit, dropItem, forgetGroup } from './undo.ts';
 
-export type { Resumption } from './connection.ts';
-
 /** After a full disk: how long before the keys of a reset are stored again. */
 const STORE_RETRY_MS = 1_000;
 /** How long the caller of a reset waits for the connection that tells what became of it. */
