@@ -2,6 +2,8 @@
 
 export const RECONNECT_MS_FIRST = 500;
 export const RECONNECT_MS_MAX = 30_000;
+/** The longest wait for somebody who writes meanwhile. Those who do not keep their distance from a server that is back. */
+export const RECONNECT_WANTED_MS_MAX = 1_000;
 export const RETRY_MS_FIRST = 250;
 export const RETRY_MS_MAX = 60_000;
 

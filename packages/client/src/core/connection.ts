@@ -1,7 +1,7 @@
 /** The connection as a union of states: when to connect, how long to wait, when to stop. */
 import type { Code } from '@securechat/wire';
 import { isEnding } from './answers.ts';
-import { reconnectDelayMs } from './backoff.ts';
+import { RECONNECT_WANTED_MS_MAX, reconnectDelayMs } from './backoff.ts';
 import type { Effect } from './effect.ts';
 
 export type Connection =
@@ -15,6 +15,8 @@ export type ConnectionEvent =
   | { readonly kind: 'stop' }
   | { readonly kind: 'opened'; readonly nowMs: number }
   | { readonly kind: 'closed'; readonly code: Code; readonly nowMs: number; readonly random: number }
+  /** Something is to be sent. */
+  | { readonly kind: 'wanted'; readonly nowMs: number; readonly random: number }
   | { readonly kind: 'tick'; readonly nowMs: number };
 
 /** A connection that held this long was a good one: the next wait starts from the first step again. */
@@ -38,6 +40,11 @@ export function updateConnection(connection: Connection, event: ConnectionEvent)
     }
     case 'closed':
       return closed(connection, event);
+    case 'wanted': {
+      if (connection.kind !== 'waiting') return { connection, effects: [] };
+      const soonMs = event.nowMs + Math.ceil(event.random * RECONNECT_WANTED_MS_MAX);
+      return { connection: { ...connection, untilMs: Math.min(connection.untilMs, soonMs) }, effects: [] };
+    }
     case 'tick':
       if (connection.kind !== 'waiting' || event.nowMs < connection.untilMs) return { connection, effects: [] };
       return connectNow(connection.attempt);

@@ -28,7 +28,7 @@ export const emptyState: State = {
 };
 
 export type Event =
-  | Exclude<ConnectionEvent, { kind: 'opened' | 'closed' | 'tick' }>
+  | Exclude<ConnectionEvent, { kind: 'opened' | 'closed' | 'wanted' | 'tick' }>
   | { readonly kind: 'opened'; readonly rolledBack: boolean; readonly reading: boolean }
   | { readonly kind: 'caught-up' }
   | { readonly kind: 'closed'; readonly code: Code }

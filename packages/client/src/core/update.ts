@@ -93,8 +93,10 @@ function react(state: State, event: Event, moment: Moment): Reaction {
         touched: 'none',
       };
     }
-    case 'queued':
-      return inLane(state, event.item.user, (lane) => enqueue(lane, event.item));
+    case 'queued': {
+      const wanted = connection(state, { kind: 'wanted', ...moment });
+      return inLane(wanted.state, event.item.user, (lane) => enqueue(lane, event.item));
+    }
     case 'sealed':
       return inLane(state, event.user, (lane) => {
         const found = new Map(event.sealed.map(({ order, sealed }) => [order, sealed]));

@@ -4,7 +4,13 @@ import { test } from 'node:test';
 import type { AccountId, DeviceId, Fingerprint, GroupId, MailboxSeq } from '@securechat/wire';
 import { idOf, limits } from '@securechat/wire';
 import fc from 'fast-check';
-import { RECONNECT_MS_MAX, reconnectDelayMs, RETRY_MS_MAX, retryDelayMs } from '../../src/core/backoff.ts';
+import {
+  RECONNECT_MS_MAX,
+  RECONNECT_WANTED_MS_MAX,
+  reconnectDelayMs,
+  RETRY_MS_MAX,
+  retryDelayMs,
+} from '../../src/core/backoff.ts';
 import { updateConnection } from '../../src/core/connection.ts';
 import { ACCEPTED_ROWS_MAX, forgettable } from '../../src/core/forgettable.ts';
 import type { GroupFacts } from '../../src/core/lineage.ts';
@@ -129,6 +135,16 @@ test('waits are within their bounds, and reconnecting may be at once', () => {
     }),
   );
   assert.equal(reconnectDelayMs(0, 0), 0);
+});
+
+test('whoever writes while there is no connection waits a second at most for the next attempt', () => {
+  const waiting = { kind: 'waiting', untilMs: 30_000, attempt: 7 } as const;
+  const wanted = updateConnection(waiting, { kind: 'wanted', nowMs: 5000, random: 0.9999 });
+  assert.deepEqual(wanted, { connection: { ...waiting, untilMs: 5000 + RECONNECT_WANTED_MS_MAX }, effects: [] });
+  const near = { ...waiting, untilMs: 5001 };
+  assert.deepEqual(updateConnection(near, { kind: 'wanted', nowMs: 5000, random: 0.5 }).connection, near);
+  for (const other of [{ kind: 'off' }, { kind: 'connecting', attempt: 1 }] as const)
+    assert.deepEqual(updateConnection(other, { kind: 'wanted', nowMs: 5000, random: 0 }).connection, other);
 });
 
 test('the connection backs off, forgets that after a steady time, and ends for good when told so', () => {
