@@ -31,21 +31,23 @@ export function placeFile(transfer: TransferRecord, record: (path: string) => Pr
 
 /**
  * After a crash that came once a name was recorded. `placed`: the file stands there. `whole`: it still has to be placed.
- * `gone`: neither is there, or somebody else's file is: to be fetched again.
+ * `gone`: neither is there, or somebody else's file is: to be fetched again. A process to which the record was said to have
+ * failed may have begun to fetch anew before the crash: so a temporary file is whole only if it has the content.
  */
 export function findPlaced(transfer: TransferRecord): Promise<'placed' | 'whole' | 'gone'> {
   return unwritable(async () => {
     const temporary = temporaryOf(transfer);
     const [part, file] = [await factsOf(temporary), await factsOf(transfer.placed)];
-    if (part === undefined) return file?.isFile() === true && (await hasContent(transfer)) ? 'placed' : 'gone';
-    if (file?.ino === part.ino && file.dev === part.dev) {
-      await rm(temporary, { force: true });
-      await syncFolder(transfer.path);
-      return 'placed';
+    const linked = part !== undefined && file?.ino === part.ino && file.dev === part.dev;
+    if (!linked && part?.isFile() === true && (await hasContent(temporary, transfer))) {
+      // An empty one was made a moment before the crash, to take the name without hard links.
+      if (file?.isFile() === true && file.size === 0n && transfer.bytes > 0) await rm(transfer.placed, { force: true });
+      return 'whole';
     }
-    // An empty one was made a moment before the crash, to take the name without hard links.
-    if (file?.isFile() === true && file.size === 0n && transfer.bytes > 0) await rm(transfer.placed, { force: true });
-    return 'whole';
+    if (!linked && (file?.isFile() !== true || !(await hasContent(transfer.placed, transfer)))) return 'gone';
+    await rm(temporary, { force: true });
+    await syncFolder(transfer.path);
+    return 'placed';
   });
 }
 
@@ -76,9 +78,9 @@ async function claimName(temporary: string, path: string): Promise<boolean> {
   return true;
 }
 
-/** Whether the file with the recorded name is the one that was sent. */
-async function hasContent({ placed, bytes, sha256 }: TransferRecord): Promise<boolean> {
-  const file = await open(placed, 'r');
+/** Whether the file at `path` is the one that was sent. */
+async function hasContent(path: string, { bytes, sha256 }: TransferRecord): Promise<boolean> {
+  const file = await open(path, 'r');
   try {
     const whole = hasher('sha256');
     const buffer = new Uint8Array(READ_BYTES);
