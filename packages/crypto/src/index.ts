@@ -42,7 +42,6 @@ export type { CertificateKind } from './jws.ts';
 export { certificateTypes } from './jws.ts';
 export type { Encapsulation } from './ml-kem.ts';
 export { ML_KEM_768_CIPHERTEXT_BYTES, ML_KEM_768_PUBLIC_BYTES, ML_KEM_768_SEED_BYTES, mlKem768 } from './ml-kem.ts';
-export { sodiumHmacSha512 } from './sodium-hmac.ts';
 export type { PasswordKeyInput } from './password-key.ts';
 export { passwordKey, passwordKeyDefaults } from './password-key.ts';
 export type { PowOptions } from './proof-of-work.ts';

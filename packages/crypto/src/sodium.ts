@@ -1,7 +1,7 @@
 /**
  * The door to libsodium (`sodium-native`, an optional dependency): ChaCha20-Poly1305 at a third of the cost of
- * node:crypto for short records, Ed25519 at two fifths, X25519 and short HMACs at half. Absent, broken or different from
- * node:crypto, it is not used.
+ * node:crypto for short records, Ed25519 at two fifths, X25519 at half. Absent, broken or different from node:crypto, it
+ * is not used.
  */
 import { createRequire } from 'node:module';
 import type { Aead } from './aead.ts';
@@ -28,7 +28,6 @@ interface SodiumNative {
     nonce: Uint8Array,
     key: Uint8Array,
   ): number;
-  crypto_hash_sha512(hash: Uint8Array, data: Uint8Array): void;
   crypto_sign_seed_keypair(publicKey: Uint8Array, secretKey: Uint8Array, seed: Uint8Array): void;
   crypto_sign_detached(signature: Uint8Array, message: Uint8Array, secretKey: Uint8Array): void;
   crypto_sign_verify_detached(signature: Uint8Array, message: Uint8Array, publicKey: Uint8Array): boolean;

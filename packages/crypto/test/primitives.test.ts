@@ -17,7 +17,6 @@ import {
   proofOfWork,
   seededEntropy,
   sha256,
-  hmacSha512,
   sha3,
   sha512,
   shake256,
@@ -27,7 +26,6 @@ import {
 } from '@securechat/crypto';
 import { nodeChacha20poly1305 } from '../src/aead.ts';
 import { nodeEd25519 } from '../src/ed25519-node.ts';
-import { loadSodiumHmacSha512, macsAlike } from '../src/sodium-hmac.ts';
 import { exchangesAlike, loadSodiumX25519 } from '../src/sodium-x25519.ts';
 import { nodeX25519 } from '../src/x25519-node.ts';
 import { agrees, loadSodium, loadSodiumEd25519, signsAlike } from '../src/sodium.ts';
@@ -174,29 +172,6 @@ test('libsodium exchanges as node:crypto, and the self-test turns away what does
   // Who takes points of small order shares zeros with everybody.
   const trusting = (own: Uint8Array, theirs: Uint8Array) => shared(own, theirs) ?? new Uint8Array(32);
   assert.equal(exchangesAlike({ publicOf, shared: trusting }), false);
-});
-
-test('libsodium’s HMAC is node:crypto’s, whatever came before, and the self-test turns away what is not', () => {
-  assert.equal(macsAlike(hmacSha512), true);
-  const sodium = loadSodiumHmacSha512();
-  if (sodium !== undefined) {
-    assert.equal(macsAlike(sodium), true);
-    for (let round = 0; round < 200; round += 1) {
-      const [key, data] = [systemEntropy((round * 13) % 150), systemEntropy((round * 29) % 600)];
-      assert.deepEqual(sodium(key, data), hmacSha512(key, data));
-    }
-  }
-  // Who does not clean up after a longer key, and who cuts what is long.
-  let longest = new Uint8Array(0);
-  const forgetful = (key: Uint8Array, data: Uint8Array) => {
-    if (key.length > longest.length) longest = Uint8Array.from(key);
-    return hmacSha512(Buffer.concat([key, longest.subarray(key.length)]), data);
-  };
-  assert.equal(macsAlike(forgetful), false);
-  assert.equal(
-    macsAlike((key, data) => hmacSha512(key, data.subarray(0, 512))),
-    false,
-  );
 });
 
 test('a seed whose bytes are changed in place signs under its own public key, a wiped one under that of zeros', () => {

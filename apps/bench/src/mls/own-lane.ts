@@ -1,5 +1,5 @@
 /** `@securechat/mls` with the primitives that conversations give it. */
-import type { CryptoProvider, GroupState, KeyPackage, MadeKeyPackage, Policy, Suite } from '@securechat/mls';
+import type { GroupState, KeyPackage, MadeKeyPackage, Policy, Suite } from '@securechat/mls';
 import {
   appendTo,
   basicCredential,
@@ -16,17 +16,10 @@ import {
   suiteOf,
 } from '@securechat/mls';
 import { nodeProvider } from '@securechat/mls/node';
-import { sodiumEd25519, sodiumHmacSha512, systemEntropy as entropy } from '@securechat/crypto';
+import { sodiumEd25519, systemEntropy as entropy } from '@securechat/crypto';
 import type { Founded, Lane, Talk } from './lane.ts';
 
-const provider: CryptoProvider = {
-  ...nodeProvider,
-  ...(sodiumEd25519 !== undefined && { ed25519: sodiumEd25519 }),
-  hmac: (name, key, data) =>
-    name === 'sha512' && sodiumHmacSha512 !== undefined
-      ? sodiumHmacSha512(key, data)
-      : nodeProvider.hmac(name, key, data),
-};
+const provider = { ...nodeProvider, ...(sodiumEd25519 !== undefined && { ed25519: sodiumEd25519 }) };
 const now = BigInt(Math.floor(Date.now() / 1000));
 const lifetime = { notBefore: now - 3600n, notAfter: now + 86_400n };
 const policy: Policy = { lifetimeMax: 1_000_000n, credential: () => true, change: () => true };
