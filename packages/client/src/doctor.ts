@@ -15,7 +15,7 @@ import { Ledger } from './shell/ledger.ts';
 import { readKeysFile } from './stores/sqlite/keys-file.ts';
 import { readPrivateFile } from './stores/sqlite/private-file.ts';
 import { STORE_FILE, storeFileProblems } from './stores/sqlite/store-file.ts';
-import { unlockKeys } from './stores/sqlite/store.ts';
+import { unlockKeys } from './stores/sqlite/open-store.ts';
 
 export interface Finding {
   /** `ok`: as it should be. `note`: something that happened, or good to know. `finding`: something to be done. */

@@ -3,7 +3,7 @@ import type { ForwardedLines } from './api.ts';
 import { openAccountLock } from './lock.ts';
 import { normalisedPassword } from './password.ts';
 import { findAccount } from './profile.ts';
-import { unlockKeys } from './stores/sqlite/store.ts';
+import { unlockKeys } from './stores/sqlite/open-store.ts';
 import { parseServerAddress } from '@securechat/wire';
 
 /**

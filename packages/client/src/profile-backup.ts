@@ -13,7 +13,7 @@ import { profileError } from './stores/sqlite/database.ts';
 import { KEYS_FILE } from './stores/sqlite/keys-file.ts';
 import { makePrivateFolder, readPrivateFile, syncFolder, writePrivateFile } from './stores/sqlite/private-file.ts';
 import { copyStoreFile, STORE_FILE, storeFileProblems } from './stores/sqlite/store-file.ts';
-import { hasStore } from './stores/sqlite/store.ts';
+import { hasStore } from './stores/sqlite/open-store.ts';
 
 const ACCOUNTS = 'accounts';
 const PINS = 'servers.json';

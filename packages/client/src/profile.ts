@@ -21,7 +21,7 @@ import { firstFingerprint, pinOf } from './servers-file.ts';
 import { profileError } from './stores/sqlite/database.ts';
 import { KEYS_FILE } from './stores/sqlite/keys-file.ts';
 import { makePrivateFolder } from './stores/sqlite/private-file.ts';
-import { hasStore } from './stores/sqlite/store.ts';
+import { hasStore } from './stores/sqlite/open-store.ts';
 
 /** The folder of an account; it may not exist. `username` in any spelling that is the same name. NAME_INVALID. */
 export function accountFolder(profileDirectory: string, server: Fingerprint, username: string): string {

@@ -19,7 +19,7 @@ import { join } from 'node:path';
 import { tmpdir } from 'node:os';
 import { after, before, test } from 'node:test';
 import { DatabaseSync } from 'node:sqlite';
-import { createStore, drawStoreKey, unlockKeys, unlockKeysWithRecovery } from '../src/stores/sqlite/store.ts';
+import { createStore, drawStoreKey, unlockKeys, unlockKeysWithRecovery } from '../src/stores/sqlite/open-store.ts';
 import { newStore, password, plain, recoveryEntropy, reopen, temporaryFolder, text } from './stores.ts';
 
 const canary = 'Zitronenfalter am Fenster';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { StoreChange } from '../src/stores/port.ts';
 import type { SqliteStore } from '../src/stores/sqlite/store.ts';
-import { createStore, drawStoreKey, unlockKeysWithRecovery } from '../src/stores/sqlite/store.ts';
+import { createStore, drawStoreKey, unlockKeysWithRecovery } from '../src/stores/sqlite/open-store.ts';
 
 export const password = 'correct horse battery';
 export const recoveryEntropy = new Uint8Array(16).fill(7);

@@ -8,8 +8,9 @@ import type { HeldLock } from '../lock.ts';
 import { openAccountLock } from '../lock.ts';
 import { makeAccountFolder, removeAccountFolder } from '../profile.ts';
 import { profileError } from '../stores/sqlite/database.ts';
-import type { NewStoreKey, SqliteStore } from '../stores/sqlite/store.ts';
-import { createStore, hasStore, unlockKeys } from '../stores/sqlite/store.ts';
+import type { NewStoreKey } from '../stores/sqlite/open-store.ts';
+import type { SqliteStore } from '../stores/sqlite/store.ts';
+import { createStore, hasStore, unlockKeys } from '../stores/sqlite/open-store.ts';
 import { initialChanges, Ledger } from './ledger.ts';
 
 export interface OpenProfile {

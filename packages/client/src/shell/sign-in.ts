@@ -11,7 +11,7 @@ import type { AccountRecord } from '../core/record-account.ts';
 import { normalisedPassword } from '../password.ts';
 import { accountFolder, findAccount } from '../profile.ts';
 import { recoveryEntropyOf } from '../recovery-words.ts';
-import { drawStoreKey, hasStore } from '../stores/sqlite/store.ts';
+import { drawStoreKey, hasStore } from '../stores/sqlite/open-store.ts';
 import type { DeviceKeys } from './device-keys.ts';
 import { createDeviceKeys } from './device-keys.ts';
 import { ForwardedEvents } from './link-events.ts';

@@ -12,7 +12,7 @@ import type { ClientOptions } from '../api.ts';
 import { suitablePassword } from '../password.ts';
 import { accountFolder, removeAccountFolder } from '../profile.ts';
 import { RECOVERY_ENTROPY_BYTES, recoveryWordsOf } from '../recovery-words.ts';
-import { drawStoreKey } from '../stores/sqlite/store.ts';
+import { drawStoreKey } from '../stores/sqlite/open-store.ts';
 import type { DeviceKeys } from './device-keys.ts';
 import { certifyAccount, certifyDevice, createDeviceKeys, recoverySigning } from './device-keys.ts';
 import { ForwardedEvents } from './link-events.ts';
