@@ -17,21 +17,21 @@ import type {
 } from './api.ts';
 import { findAccount } from './profile.ts';
 import { pinOf } from './servers-file.ts';
-import { AccountSession } from './shell/account-session.ts';
+import { AccountSession } from './shell/account/account-session.ts';
 import type { HandOver } from './shell/connection.ts';
-import type { Invite } from './shell/create-invite.ts';
-import { createInvite } from './shell/create-invite.ts';
+import type { Invite } from './shell/account/create-invite.ts';
+import { createInvite } from './shell/account/create-invite.ts';
 import { EventHub } from './shell/event-hub.ts';
-import { createNewKeys, resetIdentity } from './shell/new-identity.ts';
+import { createNewKeys, resetIdentity } from './shell/account/new-identity.ts';
 import { reachedLink } from './shell/open-account.ts';
-import type { OpenProfile } from './shell/open-profile.ts';
-import { closeProfile, discardProfile, isRegistering } from './shell/open-profile.ts';
-import type { ServerAt } from './shell/server-pin.ts';
-import { isNews, openPinned, registrationMode, remember } from './shell/server-pin.ts';
-import type { SignInInput } from './shell/sign-in.ts';
-import { recoverInto, signIn } from './shell/sign-in.ts';
-import { signUp } from './shell/sign-up.ts';
-import { userName } from './shell/user-name.ts';
+import type { OpenProfile } from './shell/account/open-profile.ts';
+import { closeProfile, discardProfile, isRegistering } from './shell/account/open-profile.ts';
+import type { ServerAt } from './shell/link/server-pin.ts';
+import { isNews, openPinned, registrationMode, remember } from './shell/link/server-pin.ts';
+import type { SignInInput } from './shell/account/sign-in.ts';
+import { recoverInto, signIn } from './shell/account/sign-in.ts';
+import { signUp } from './shell/account/sign-up.ts';
+import { userName } from './shell/people/user-name.ts';
 
 /**
  * Prepares a client; nothing is connected yet. USAGE for an address that is none, SERVER_KEY_CHANGED when it names

@@ -11,7 +11,7 @@ import type { FailureRecord } from './core/record-failure.ts';
 import { openAccountLock } from './lock.ts';
 import { normalisedPassword } from './password.ts';
 import { findAccount } from './profile.ts';
-import { Ledger } from './shell/ledger.ts';
+import { Ledger } from './shell/ledger/ledger.ts';
 import { readKeysFile } from './stores/sqlite/keys-file.ts';
 import { readPrivateFile } from './stores/sqlite/private-file.ts';
 import { STORE_FILE, storeFileProblems } from './stores/sqlite/store-file.ts';

@@ -11,8 +11,8 @@
 import { join } from 'node:path';
 import type { Fingerprint, ServerAddress } from '@securechat/wire';
 import { formatServerAddress, parseServerAddress, SecureChatError } from '@securechat/wire';
-import type { LinkOpened } from './shell/link.ts';
-import type { ServerPin } from './shell/link-port.ts';
+import type { LinkOpened } from './shell/link/link.ts';
+import type { ServerPin } from './shell/link/link-port.ts';
 import { makePrivateFolder, readPrivateFile, writePrivateFile } from './stores/sqlite/private-file.ts';
 import { exclusively } from './stores/sqlite/exclusively.ts';
 

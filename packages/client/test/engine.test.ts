@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import type { Deliver } from '@securechat/wire';
 import { idBytes, SecureChatError } from '@securechat/wire';
 import fc from 'fast-check';
-import { queueCommit } from '../src/shell/queue.ts';
+import { queueCommit } from '../src/shell/send/queue.ts';
 import type { Actor, Play } from './doubles/play.ts';
 import { createActor, on, until } from './doubles/play.ts';
 

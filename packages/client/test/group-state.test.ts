@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import type { GroupId } from '@securechat/wire';
 import { SecureChatError } from '@securechat/wire';
 import { groupRecord } from '../src/core/record-group.ts';
-import { queueCommit } from '../src/shell/queue.ts';
+import { queueCommit } from '../src/shell/send/queue.ts';
 import type { ClientStore, StoreChange } from '../src/stores/port.ts';
 import type { Actor, Play } from './doubles/play.ts';
 import { on, until } from './doubles/play.ts';

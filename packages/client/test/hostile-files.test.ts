@@ -25,12 +25,12 @@ import { chunkCount, chunkPlace, createFileKey, fileSealer } from '@securechat/e
 import type { AccountId, BlobId, control, MessageId } from '@securechat/wire';
 import { concatBytes, idOf, SecureChatError } from '@securechat/wire';
 import type { TransferRecord } from '../src/core/record-transfer.ts';
-import { Download } from '../src/shell/download.ts';
+import { Download } from '../src/shell/files/download.ts';
 import { freshId } from '../src/shell/fresh-id.ts';
-import type { Link } from '../src/shell/link-port.ts';
-import { findPlaced, placeFile } from '../src/shell/place-file.ts';
-import { removeTemporary, temporaryOf } from '../src/shell/temporary-file.ts';
-import { upload } from '../src/shell/upload.ts';
+import type { Link } from '../src/shell/link/link-port.ts';
+import { findPlaced, placeFile } from '../src/shell/files/place-file.ts';
+import { removeTemporary, temporaryOf } from '../src/shell/files/temporary-file.ts';
+import { upload } from '../src/shell/files/upload.ts';
 import { temporaryFolder } from './stores.ts';
 
 const CHUNK = 1000;

@@ -8,7 +8,7 @@ import type { AccountBundle, RsaPrivate } from '@securechat/crypto';
 import { generateRsa, systemEntropy, verifyAccountBundle } from '@securechat/crypto';
 import type { control, Deliver, Fingerprint, MailboxSeq } from '@securechat/wire';
 import { idBytes, SecureChatError } from '@securechat/wire';
-import { certifyAccount, certifyDevice, createDeviceKeys, recoverySigning } from '../src/shell/device-keys.ts';
+import { certifyAccount, certifyDevice, createDeviceKeys, recoverySigning } from '../src/shell/account/device-keys.ts';
 import type { Actor, Play } from './doubles/play.ts';
 import { createActor, on, until } from './doubles/play.ts';
 

@@ -33,9 +33,9 @@ import {
   control as codec,
 } from '@securechat/wire';
 import { atOnce } from './at-once.ts';
-import type { LinkEvents, OpenOptions, ServerPin } from '../src/shell/link-port.ts';
-import type { LinkInside } from '../src/shell/link-inside.ts';
-import { openLink } from '../src/shell/link.ts';
+import type { LinkEvents, OpenOptions, ServerPin } from '../src/shell/link/link-port.ts';
+import type { LinkInside } from '../src/shell/link/link-inside.ts';
+import { openLink } from '../src/shell/link/link.ts';
 import type { KnownDevice, Peer, RunningServer, ServerKeys } from './link-server.ts';
 import { listen, newServerKeys, runServer } from './link-server.ts';
 import { temporaryFolder } from './stores.ts';

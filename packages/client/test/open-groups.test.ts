@@ -7,8 +7,8 @@ import { test } from 'node:test';
 import type { GroupState, MlsEngine } from '@securechat/e2ee';
 import type { GroupId } from '@securechat/wire';
 import { idOf } from '@securechat/wire';
-import type { OpenGroup } from '../src/shell/open-groups.ts';
-import { OpenGroups } from '../src/shell/open-groups.ts';
+import type { OpenGroup } from '../src/shell/ledger/open-groups.ts';
+import { OpenGroups } from '../src/shell/ledger/open-groups.ts';
 import { MemoryStore } from './doubles/memory-store.ts';
 
 const group = (number: number): GroupId => idOf(new Uint8Array(16).fill(number));

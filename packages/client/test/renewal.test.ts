@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { sha256 } from '@securechat/crypto';
 import { toBase64url } from '@securechat/wire';
 import type { KeyPackageRecord } from '../src/core/record-key-package.ts';
-import { replenish } from '../src/shell/key-packages.ts';
+import { replenish } from '../src/shell/people/key-packages.ts';
 import type { Play } from './doubles/play.ts';
 import { on, until } from './doubles/play.ts';
 

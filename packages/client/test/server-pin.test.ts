@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ServerRotation } from '@securechat/crypto';
 import type { Fingerprint } from '@securechat/wire';
-import { isNews } from '../src/shell/server-pin.ts';
+import { isNews } from '../src/shell/link/server-pin.ts';
 
 const fingerprint = `sha256:${'A'.repeat(43)}` as Fingerprint;
 const pin = { fingerprint, sealingSequenceMin: 1, versionMin: 1, opaqueKey: undefined };

@@ -1,5 +1,5 @@
 /**
- * The server's end of a connection: what `shell/link.ts` does once its session stands, over frames instead of records.
+ * The server's end of a connection: what `shell/link/link.ts` does once its session stands, over frames instead of records.
  * Submissions, deliveries and operations are the real ones. A device shows its signing key at each attach; of the secret
  * that is sealed to its RSA key there is no trace here, as in a resumed session.
  */

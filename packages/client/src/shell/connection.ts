@@ -4,14 +4,14 @@
  */
 import type { ClientId, Code, control } from '@securechat/wire';
 import { hear } from './hear.ts';
-import { HeldEvents } from './link-events.ts';
-import type { ForwardedEvents } from './link-events.ts';
-import type { Link, LinkEvents } from './link-port.ts';
+import { HeldEvents } from './link/link-events.ts';
+import type { ForwardedEvents } from './link/link-events.ts';
+import type { Link, LinkEvents } from './link/link-port.ts';
 import type { AttachedOver } from './online.ts';
 import { attachOver } from './online.ts';
 import type { OpenAccount } from './open-account.ts';
 import { failureOf } from './open-account.ts';
-import type { OpenedLink } from './server-pin.ts';
+import type { OpenedLink } from './link/server-pin.ts';
 
 /** Of the last attach, to be used once. */
 export interface Resumption {

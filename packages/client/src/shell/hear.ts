@@ -1,9 +1,9 @@
 /** What the server says unasked, on the connection of an open account. */
 import type { AccountId, control } from '@securechat/wire';
 import { idOf } from '@securechat/wire';
-import { replenish } from './key-packages.ts';
+import { replenish } from './people/key-packages.ts';
 import type { OpenAccount } from './open-account.ts';
-import { presenceOf } from './presences.ts';
+import { presenceOf } from './people/presences.ts';
 
 export function hear(account: OpenAccount, { body }: control.Event): void {
   switch (body?.$case) {

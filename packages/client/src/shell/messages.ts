@@ -5,10 +5,10 @@ import type { HistoryQuery, Message, SendOptions, SendResult } from '../api.ts';
 import { RECEIPTS_OWED_MAX } from '../core/record-conversation.ts';
 import { messageView } from '../core/record-message.ts';
 import type { Engine } from './engine.ts';
-import type { Ledger } from './ledger.ts';
+import type { Ledger } from './ledger/ledger.ts';
 import type { Answer } from './open-account.ts';
-import { Sender } from './send.ts';
-import { otherUser } from './user-name.ts';
+import { Sender } from './send/send.ts';
+import { otherUser } from './people/user-name.ts';
 
 const HISTORY_DEFAULT = 50;
 const HISTORY_MAX = 1000;

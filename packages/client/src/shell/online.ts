@@ -3,13 +3,13 @@ import { importRsaPrivate, openerOf, openSealed } from '@securechat/crypto';
 import type { AccountId, control } from '@securechat/wire';
 import { idOf, SecureChatError } from '@securechat/wire';
 import { forgettable } from '../core/forgettable.ts';
-import type { LedgerChange } from './ledger-change.ts';
-import { countFresh, replenish } from './key-packages.ts';
-import type { Link } from './link-port.ts';
+import type { LedgerChange } from './ledger/ledger-change.ts';
+import { countFresh, replenish } from './people/key-packages.ts';
+import type { Link } from './link/link-port.ts';
 import type { OpenAccount } from './open-account.ts';
 import { linkOf } from './open-account.ts';
-import { renewLeaves } from './renewal.ts';
-import { giveUp } from './settle.ts';
+import { renewLeaves } from './people/renewal.ts';
+import { giveUp } from './send/settle.ts';
 
 /** Far above any mailbox or outbox, far below where numbers lose precision. */
 const NUMBER_MAX = 2 ** 48;

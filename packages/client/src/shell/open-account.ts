@@ -5,15 +5,15 @@ import type { AccountId, Code, Presence } from '@securechat/wire';
 import { SecureChatError } from '@securechat/wire';
 import type { ClientEvent } from '../api.ts';
 import type { Event } from '../core/state.ts';
-import type { Inbox } from './accept.ts';
+import type { Inbox } from './receive/accept.ts';
 import type { Chores } from './chores.ts';
-import type { Ledger } from './ledger.ts';
-import type { Link } from './link-port.ts';
-import type { People } from './people.ts';
-import type { Presences } from './presences.ts';
-import type { Receipts } from './receipts.ts';
+import type { Ledger } from './ledger/ledger.ts';
+import type { Link } from './link/link-port.ts';
+import type { People } from './people/people.ts';
+import type { Presences } from './people/presences.ts';
+import type { Receipts } from './receive/receipts.ts';
 import type { Serial } from './serial.ts';
-import type { Transfers } from './transfers.ts';
+import type { Transfers } from './files/transfers.ts';
 
 export type Answer =
   { readonly kind: 'sent'; readonly presence: Presence } | { readonly kind: 'failed'; readonly code: Code };

@@ -5,11 +5,16 @@ import { mlsEngine } from '@securechat/e2ee';
 import type { AccountId, Code, Fingerprint } from '@securechat/wire';
 import type { ClientEvent } from '../../src/api.ts';
 import type { AccountRecord } from '../../src/core/record-account.ts';
-import { certifyAccount, certifyDevice, createDeviceKeys, recoverySigning } from '../../src/shell/device-keys.ts';
+import {
+  certifyAccount,
+  certifyDevice,
+  createDeviceKeys,
+  recoverySigning,
+} from '../../src/shell/account/device-keys.ts';
 import { Engine } from '../../src/shell/engine.ts';
 import { freshId } from '../../src/shell/fresh-id.ts';
-import { initialChanges, Ledger } from '../../src/shell/ledger.ts';
-import { Sender } from '../../src/shell/send.ts';
+import { initialChanges, Ledger } from '../../src/shell/ledger/ledger.ts';
+import { Sender } from '../../src/shell/send/send.ts';
 import { MemoryStore } from './memory-store.ts';
 import { PostOffice } from './post-office.ts';
 

@@ -15,7 +15,7 @@ import type {
   Submit,
 } from '@securechat/wire';
 import { concatBytes, control, decodeSubmit, idBytes, idOf, SecureChatError, toBase64url } from '@securechat/wire';
-import type { Link, LinkEvents } from '../../src/shell/link-port.ts';
+import type { Link, LinkEvents } from '../../src/shell/link/link-port.ts';
 
 type Body = NonNullable<control.Response['body']>;
 
