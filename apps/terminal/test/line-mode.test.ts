@@ -167,13 +167,13 @@ test('somebody offline: the original answer, and that it will be delivered', asy
 });
 
 for (const [code, sentence, exitCode] of [
-  ['NO_SUCH_USER', /^No such user\./m, 1],
+  ['NO_SUCH_USER', /^No such user\./m, 0],
   ['BLOCKED', /^User blocked all messages from you\./m, 7],
-  ['NO_KEYS', /^The user's connection is not secure at the moment/m, 1],
+  ['NO_KEYS', /^The user's connection is not secure at the moment/m, 0],
   ['RECIPIENT_OFFLINE', /^User is offline\./m, 6],
   ['NOT_VERIFIED', /^This contact is not verified\./m, 8],
   ['TIMEOUT', /^No answer in time\./m, 9],
-  ['TEXT_TOO_LONG', /longer than 64 KiB\. Send it as a file/m, 1],
+  ['TEXT_TOO_LONG', /longer than 64 KiB\. Send it as a file/m, 0],
 ] as const) {
   test(`a send refused with ${code} says so, and a pipe ends with ${exitCode}`, async () => {
     const { output, code: ended } = await converse([...login, '@bob hi'], { overrides: { send: refusing(code) } });
@@ -220,11 +220,15 @@ test('a script that is not logged in, or stops in the middle of it, does not end
   assert.equal(words.code, 3);
 });
 
-test('a command that fails ends a pipe with its code', async () => {
+test('a command that fails ends a pipe with its code, where it has one of its own', async () => {
   const { code } = await converse([...login, '!file bob /nonexistent'], {
+    overrides: { sendFile: refusing('BLOCKED') },
+  });
+  assert.equal(code, 7);
+  const missing = await converse([...login, '!file bob /nonexistent', '!hlep'], {
     overrides: { sendFile: refusing('FILE_NOT_FOUND') },
   });
-  assert.equal(code, 1);
+  assert.equal(missing.code, 0);
 });
 
 test('a line that names nobody behind its @ goes to nobody', async () => {
@@ -612,7 +616,7 @@ test('a line that is too long or not UTF-8 is refused, and the next ones are rea
     yield Buffer.from('still here\n');
   }
   const screen = pipeScreen({ input: input(), write: (text) => (output += text) });
-  assert.equal(await runLineMode(scripted.client, screen, options), 1);
+  assert.equal(await runLineMode(scripted.client, screen, options), 0);
   assert.match(output, /longer than 64 KiB/);
   assert.match(output, /not UTF-8/);
   assert.deepEqual(

@@ -1,7 +1,7 @@
 import { SecureChatError } from '@securechat/client';
 import type { ClientEvent, Code, ConnectionState } from '@securechat/client';
 import { formatBytes } from '../byte-size.ts';
-import { exitCodeOf, exitCodeOfLogout } from '../exit-codes.ts';
+import { exitCodeOfLogout } from '../exit-codes.ts';
 import { sanitizeLine } from '../sanitize.ts';
 import { sentenceOf, sentenceOfCode } from '../sentence.ts';
 import { showOffer, withdraw } from './file-commands.ts';
@@ -89,7 +89,7 @@ export function showState(session: Session, event: Event<'state'>): void {
     if (known === undefined) session.sent.set(id, { user, text: '' });
     const excerpt = known === undefined ? '' : ` ("${excerptOf(known.text)}")`;
     const why = code === undefined ? '' : ` ${sentenceOfCode(code)}`;
-    if (code !== undefined) session.lineOutcome ||= exitCodeOf(code);
+    if (code !== undefined) session.remember(code);
     session.warning(`Not delivered to ${user}${excerpt}.${why} !resend sends it again.`);
   }
   const remarked = known?.remark?.(marks[state]) === true;

@@ -88,7 +88,7 @@ export class Session {
   typedInstead: string | undefined;
   passwordOnce: string | undefined;
   accountOutcome: number = exitCodes.ok;
-  /** Of the first line that could not be carried out. */
+  /** Of the first answer that has an exit code of its own: blocked, offline, not verified … */
   lineOutcome: number = exitCodes.ok;
 
   constructor(client: Client, screen: Screen, options: LineOptions) {
@@ -112,10 +112,15 @@ export class Session {
     this.warning(sentenceOf(error));
   }
 
-  /** A line could not be carried out: a script learns it at the end. */
   lineFailed(error: unknown): void {
-    this.lineOutcome ||= exitCodeOf(asSecureChatError(error).code);
+    this.remember(asSecureChatError(error).code);
     this.failure(error);
+  }
+
+  /** No such user, a mistyped command: answered, and no failure of a program that was told to end. */
+  remember(code: Code): void {
+    const outcome = exitCodeOf(code);
+    if (outcome > exitCodes.usage) this.lineOutcome ||= outcome;
   }
 
   /** A login or registration ended; later success makes an earlier failure good. */
