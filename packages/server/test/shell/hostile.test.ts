@@ -96,6 +96,43 @@ test('bytes that are no HTTP, and HTTP that is no WebSocket, are answered and cl
   assert.match(await say(both), /400/);
 });
 
+test('who was answered and does not go, or asks for pages without end, loses the place of a stranger', async () => {
+  const narrow = await makeStand({ limits: { unauthenticatedPerAddressMax: 2, authDeadlineMs: 1000 } });
+  const { hostname, port } = new URL(narrow.server.ready.http);
+  const upgrade = 'Host: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\r\n';
+  /** Never closes its half; `drip` is said every 100 ms. Resolves once it was answered. */
+  const stay = async (bytes: string, drip: string): Promise<() => void> => {
+    const socket = connect({ host: hostname, port: Number(port), allowHalfOpen: true });
+    socket.on('error', () => undefined);
+    socket.write(bytes);
+    const timer = setInterval(() => drip !== '' && socket.writable && socket.write(drip), 100);
+    await new Promise((resolve) => socket.once('data', resolve));
+    return () => (clearInterval(timer), socket.destroy());
+  };
+  const page = 'GET /livez HTTP/1.1\r\nHost: x\r\n\r\n';
+  const leave: (() => void)[] = [];
+  try {
+    for (const [bytes, drip] of [
+      [`GET /other HTTP/1.1\r\n${upgrade}`, ''],
+      ['\u0001\u0002\r\n\r\n', ''],
+      ['GET / HTTP/1.1\r\nHost: x\r\n', 'A: b\r\n'],
+      [page, page],
+    ] as const) {
+      leave.push(...(await Promise.all([stay(bytes, drip), stay(bytes, drip)])));
+      const heard = async (): Promise<boolean> => {
+        const wire = await openWire(narrow.url('tcp'));
+        const hello = await wire.next();
+        wire.close();
+        return hello !== undefined;
+      };
+      assert.equal(await until(heard, 15_000), true, `${JSON.stringify(bytes)} keeps its place`);
+    }
+  } finally {
+    for (const end of leave) end();
+    await narrow.stop();
+  }
+});
+
 test('text messages, pings and torn frames of a WebSocket do no harm', async () => {
   for (const bytes of [
     Buffer.from([0x81, 0x85, 1, 2, 3, 4, 5, 6, 7, 8, 9]),

@@ -25,7 +25,6 @@ function httpLimits({ deadlineMs, headerBytesMax }: WebSocketOptions): ServerOpt
   return {
     headersTimeout: deadlineMs,
     requestTimeout: deadlineMs,
-    keepAliveTimeout: Math.min(5000, deadlineMs),
     connectionsCheckingInterval: Math.ceil(deadlineMs / 4),
     maxHeaderSize: headerBytesMax,
     noDelay: true,
@@ -69,19 +68,16 @@ export function createWebSocketServer(options: WebSocketOptions): Server {
   });
 
   server.on('request', (request, response) => answerPage(request, response, options));
-  server.on('clientError', (_error, socket) => {
-    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
-    else socket.destroy();
-  });
+  server.on('clientError', (_error, socket) => refuse(socket, '400 Bad Request'));
   server.on('tlsClientError', (_error, socket: Duplex) => socket.destroy());
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const ticket = ticketOf(request.socket);
     if (ticket === undefined) return void socket.destroy();
     const path = (request.url ?? '').split('?')[0];
-    if (path !== '/' && path !== '/v1') return refuseUpgrade(socket, '404 Not Found');
-    if (!options.ready()) return refuseUpgrade(socket, '503 Service Unavailable');
+    if (path !== '/' && path !== '/v1') return refuse(socket, '404 Not Found');
+    if (!options.ready()) return refuse(socket, '503 Service Unavailable');
     const address = addressOf(request, options.admission);
-    if (address !== ticket.address && !ticket.moveTo(address)) return refuseUpgrade(socket, '429 Too Many Requests');
+    if (address !== ticket.address && !ticket.moveTo(address)) return refuse(socket, '429 Too Many Requests');
     sockets.handleUpgrade(request, socket, head, (webSocket) =>
       options.onTransport(new WebSocketTransport(webSocket, request.socket, address, options.frameBytesMax), ticket),
     );
@@ -190,8 +186,11 @@ function addressOf(request: IncomingMessage, admission: Admission): string {
   return hops.reverse().find((hop) => hop !== '' && !admission.isProxy(hop)) ?? own;
 }
 
-function refuseUpgrade(socket: Duplex, status: string): void {
+/** Whoever does not close their half would keep the place of a stranger for ever: nobody else watches this socket now. */
+function refuse(socket: Duplex, status: string): void {
+  if (!socket.writable) return void socket.destroy();
   socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  setTimeout(() => socket.destroy(), CLOSE_DRAIN_MS).unref();
 }
 
 const pageHeaders = {
@@ -204,13 +203,12 @@ const pageHeaders = {
 
 function answerPage(request: IncomingMessage, response: ServerResponse, options: WebSocketOptions): void {
   const answer = (status: number, text: string): void => {
+    // One page a connection: asking again and again is no way to stay.
+    response.shouldKeepAlive = false;
     response.writeHead(status, { ...pageHeaders, 'Content-Length': Buffer.byteLength(text) });
     response.end(request.method === 'HEAD' ? undefined : text);
   };
-  if (request.method !== 'GET' && request.method !== 'HEAD') {
-    response.shouldKeepAlive = false;
-    return answer(405, 'Only GET.\n');
-  }
+  if (request.method !== 'GET' && request.method !== 'HEAD') return answer(405, 'Only GET.\n');
   const path = (request.url ?? '').split('?')[0];
   if (path === '/livez') return answer(200, 'alive\n');
   if (path === '/readyz') return options.ready() ? answer(200, 'ready\n') : answer(503, 'not ready\n');
