@@ -69,6 +69,21 @@ test('a wrong password is asked for again, at most twice', async () => {
   assert.equal(often.scripted.of('login').length, 3);
 });
 
+test('whoever is asked again may begin anew: a command is no password', async () => {
+  const { prompt, scripted } = await typing(
+    ['!login', 'alice', 'wrng', '!login bob', 'right'],
+    refusingFirst('login', 'AUTH_FAILED'),
+  );
+  assert.equal(prompt, 'bob> ');
+  assert.deepEqual(
+    scripted.of('login').map(([given]) => (given as { password: string }).password),
+    ['wrng', 'right'],
+  );
+  // At the first question it may be one.
+  const first = await typing(['!login', 'alice', '!help']);
+  assert.deepEqual((first.scripted.of('login')[0]?.[0] as { password: string }).password, '!help');
+});
+
 test('the recovery words are asked for only behind a password that is right', async () => {
   const { shown, scripted } = await typing(
     ['!login', 'alice', 'wrng', 'right', words],

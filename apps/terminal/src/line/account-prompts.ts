@@ -75,6 +75,16 @@ export async function askRecoveryWords(session: Session): Promise<string | undef
   return words === undefined || words.trim() === '' ? nothingDone(session, 'Not logged in.') : words;
 }
 
+/** No answer to a question that is asked a second time. */
+const INSTEAD = /^[!/](login|register|help|exit)(\s+\S+)?$/;
+
+/** True where somebody who is asked again has begun something else; the command is carried out next. */
+export function beginsAnew(session: Session, typed: string | undefined): boolean {
+  if (typed === undefined || !INSTEAD.test(typed.trim())) return false;
+  session.typedInstead = typed.trim();
+  return true;
+}
+
 /** Somebody changed their mind; a script has not got what it asked for. */
 export function nothingDone(session: Session, sentence: string): undefined {
   session.accountOutcome = exitCodes.authentication;

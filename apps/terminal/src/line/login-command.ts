@@ -2,7 +2,7 @@ import { SecureChatError } from '@securechat/client';
 import type { Client, Code } from '@securechat/client';
 import { sanitizeLine } from '../sanitize.ts';
 import { asSecureChatError } from '../sentence.ts';
-import { askPassword, askRecoveryWords, askUsername, NEVER_IN_LINE, TRIES_MAX } from './account-prompts.ts';
+import { askPassword, askRecoveryWords, askUsername, beginsAnew, NEVER_IN_LINE, TRIES_MAX } from './account-prompts.ts';
 import type { Session } from './session.ts';
 
 type Credentials = Parameters<Client['login']>[0];
@@ -58,10 +58,11 @@ function bringsBack(username: string): string {
 async function askOnce(session: Session, given: Credentials, code: Code): Promise<Credentials | undefined> {
   if (code === 'AUTH_FAILED') {
     const password = await askPassword(session);
-    return password === undefined ? undefined : { ...given, password };
+    return password === undefined || beginsAnew(session, password) ? undefined : { ...given, password };
   }
   const recoveryWords = await askRecoveryWords(session);
-  return recoveryWords === undefined ? undefined : { ...given, recoveryWords };
+  const other = recoveryWords === undefined || beginsAnew(session, recoveryWords);
+  return other ? undefined : { ...given, recoveryWords };
 }
 
 async function loginOnce(session: Session, credentials: Credentials): Promise<void> {
