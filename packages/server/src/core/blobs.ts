@@ -74,10 +74,13 @@ export function decideCreate(
 
 export type PutPlace = 'append' | 'answer-state';
 
-/** Parts are appended in order; any other offset is answered with what is there, so that an upload resumes. */
+/**
+ * Parts are appended in order; any other offset is answered with what is there, so that an upload resumes. The disk is
+ * looked at again: many may have reserved the same room.
+ */
 export function decidePut(
   request: { readonly account: AccountId; readonly offset: number; readonly bytes: number },
-  facts: { readonly blob: BlobRecord | undefined; readonly have: number },
+  facts: { readonly blob: BlobRecord | undefined; readonly have: number; readonly freeBytes: number },
   limits: Limits,
 ): Decision<PutPlace> {
   const { blob } = facts;
@@ -85,6 +88,7 @@ export function decidePut(
   if (request.bytes > limits.blobPartBytesMax) return refuse('TOO_LARGE');
   if (blob.finished || request.offset !== facts.have) return accept('answer-state');
   if (request.bytes === 0 || request.offset + request.bytes > blob.size) return refuse('MALFORMED');
+  if (facts.freeBytes - request.bytes < limits.diskFreeBytesMin) return refuse('STORAGE_FULL');
   return accept('append');
 }
 

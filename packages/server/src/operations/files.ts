@@ -50,12 +50,14 @@ export const blobPut = operation({
   async load({ request, server }: Call<'blobPut'>) {
     const blob = idOf<BlobId>(request.blob);
     const record = (await readRecord(server.store, 'blob', blob))?.value;
-    return { blob, record, have: record === undefined ? 0 : await server.blobs.size(blob) };
+    if (record === undefined) return { blob, record, have: 0, freeBytes: 0 };
+    const [have, freeBytes] = await Promise.all([server.blobs.size(blob), server.blobs.freeBytes()]);
+    return { blob, record, have, freeBytes };
   },
-  decide: ({ request, server, caller }, { record, have }) =>
+  decide: ({ request, server, caller }, { record, have, freeBytes }) =>
     decidePut(
       { account: accountOf(caller), offset: request.offset, bytes: request.part.length },
-      { blob: record, have },
+      { blob: record, have, freeBytes },
       server.config.limits,
     ),
   async apply({ request, server }, place, { blob, record, have }) {

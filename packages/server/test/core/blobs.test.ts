@@ -89,8 +89,9 @@ function decoded(value: Uint8Array | null | undefined): BlobUsage {
 }
 
 test('parts are appended at the exact place by the owner; another offset is answered with what is there', () => {
-  const put = (change: object, have = 10): string => {
-    const decision = decidePut({ account: anna, offset: 10, bytes: 20, ...change }, { blob: record, have }, limits);
+  const put = (change: object, freeBytes = 10 ** 12): string => {
+    const found = { blob: record, have: 10, freeBytes };
+    const decision = decidePut({ account: anna, offset: 10, bytes: 20, ...change }, found, limits);
     return decision.kind === 'refused' ? decision.code : decision.answer;
   };
   assert.equal(put({}), 'append');
@@ -101,6 +102,10 @@ test('parts are appended at the exact place by the owner; another offset is answ
   assert.equal(put({ bytes: 0 }), 'MALFORMED');
   assert.equal(put({ bytes: limits.blobPartBytesMax + 1 }), 'TOO_LARGE');
   assert.equal(put({ account: bob }), 'FILE_NOT_FOUND');
+  // Everybody may have reserved the last room there was.
+  assert.equal(put({}, limits.diskFreeBytesMin + 20), 'append');
+  assert.equal(put({}, limits.diskFreeBytesMin + 19), 'STORAGE_FULL');
+  assert.equal(put({ offset: 9 }, 0), 'answer-state');
 });
 
 test('only complete files are fetched, by owner and recipient; a stranger sees nothing there', () => {
