@@ -81,7 +81,10 @@ test('whoever is asked again may begin anew: a command is no password', async ()
   );
   // At the first question it may be one.
   const first = await typing(['!login', 'alice', '!help']);
-  assert.deepEqual((first.scripted.of('login')[0]?.[0] as { password: string }).password, '!help');
+  assert.deepEqual(
+    first.scripted.of('login').map(([given]) => (given as { password: string }).password),
+    ['!help'],
+  );
 });
 
 test('the recovery words are asked for only behind a password that is right', async () => {
