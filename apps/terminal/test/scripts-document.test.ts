@@ -45,7 +45,7 @@ test('the document of scripts lists every method of rpc, and marks those that wa
 test('the document of scripts lists every event', () => {
   const table = between('## Events', 'Texts and names');
   const listed = [...table.matchAll(/^\| `(\w+)` \|/gm)].map(([, name]) => name);
-  assert.deepEqual(listed.toSorted(), Object.keys(events).toSorted());
+  assert.deepEqual(new Set(listed), new Set(Object.keys(events)));
 });
 
 function between(from: string, to: string): string {
