@@ -1,4 +1,4 @@
-/** A document that points to a file or a heading that is not there is no longer true. */
+/** A document that points to a file or a heading that is not there, or names a path that is not, is no longer true. */
 import { posix } from 'node:path';
 import type { Violation } from './source.ts';
 
@@ -7,12 +7,22 @@ export interface Document {
   readonly text: string;
 }
 
-/** Relative links of Markdown files, to files in `paths` and to headings in `documents`. */
+/** A path from the root of the repository, in a code span. */
+const NAMED_PATH = /`((?:apps|docs|packages|tools)\/[\w./-]+)`/g;
+
+/**
+ * Relative links of Markdown files, to files in `paths` and to headings in `documents`; and paths in their code spans.
+ */
 export function checkLinks(documents: readonly Document[], paths: readonly string[]): Violation[] {
   const known = new Set(paths.flatMap((path) => [path, ...foldersOf(path)]));
   const headings = new Map(documents.map(({ path, text }) => [path, headingsOf(text)]));
   const violations: Violation[] = [];
   for (const { path, text } of documents) {
+    text.split('\n').forEach((content, index) => {
+      for (const [, named = ''] of content.matchAll(NAMED_PATH))
+        if (!known.has(named.replace(/\/$/, '')))
+          violations.push({ path, line: index + 1, text: `${named}: there is no such file` });
+    });
     withoutCode(text).forEach((content, index) => {
       for (const [, link = ''] of content.matchAll(/\]\(([^)\s]+)\)/g)) {
         if (/^[a-z]+:/.test(link)) continue;

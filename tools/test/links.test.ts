@@ -27,3 +27,11 @@ test('links to nowhere are violations, those inside code are not', () => {
   ]);
   assert.deepEqual(check('README.md', '`[a](gone.md)`\n```\n[a](gone.md)\n```\n'), []);
 });
+
+test('a path in a code span has to be there, other code is left alone', () => {
+  assert.deepEqual(check('README.md', '`docs/a.md`, `docs/protocol/`, `npm run docs/x` and `packages/*/test`'), []);
+  assert.deepEqual(check('README.md', 'see `docs/gone.md`,\nand `packages/wire/src`'), [
+    'docs/gone.md: there is no such file',
+    'packages/wire/src: there is no such file',
+  ]);
+});
