@@ -45,7 +45,7 @@ export interface ServerHello {
   readonly identityHash: Uint8Array;
 }
 
-/** 1.4 kB at 3072 bits without rotations. */
+/** 1.9 kB at 3072 bits without rotations. */
 export function createHello(input: HelloInput): ServerHello {
   const { identity, sealingJws, nonce, rotations = [], versions = [VERSION], suites = [SUITE] } = input;
   if (nonce.length !== HELLO_NONCE_BYTES || rotations.length > ROTATION_LINKS_MAX)
