@@ -28,7 +28,7 @@ interface Person {
   readonly sequence: number;
 }
 
-/** 32 bytes, the same from both sides. Keyed, so that a stolen database does not say who talks to whom. */
+/** 32 bytes, the same from both sides. Keyed: a slot by itself does not say whose it is. */
 export function slotOf(key: Uint8Array, one: Person, other: Person): Uint8Array {
   const people = [one, other].sort((a, b) => (a.account < b.account ? -1 : 1));
   const writer = new ByteWriter(2 * (ID_BYTES + 8));
