@@ -19,14 +19,20 @@ export interface Served {
   readonly reply: Reply;
   /** The bytes made no sense: counts towards `protocolErrorsMax`. */
   readonly malformed: boolean;
+  /** It asks more than it may: milliseconds until there is enough for this. */
+  readonly overMs?: number | undefined;
 }
 
 export async function serveRequest(frame: Frame, asking: Asking): Promise<Served> {
   const { server } = asking;
   let what = 'unreadable';
+  let overMs: number | undefined;
   try {
     const { body } = decodeMessage(control.Request, frame.body);
     if (frame.request === 0) throw new SecureChatError('MALFORMED');
+    // Whatever is refused for another reason is paid for as well.
+    overMs = asking.spend(body === undefined ? 1 : operations[body.$case].cost);
+    if (overMs !== undefined) throw new SecureChatError('RATE_LIMITED', { retryAfterMs: overMs });
     if (body === undefined) throw new SecureChatError('NOT_SUPPORTED');
     what = body.$case;
     const startedMs = server.clock.monotonicMs();
@@ -39,7 +45,7 @@ export async function serveRequest(frame: Frame, asking: Asking): Promise<Served
       return { reply: { kind: 'close' }, malformed: false };
     }
     const refusal = refusalOf(error, server, what);
-    return { reply: failure(refusal), malformed: refusal.code === 'MALFORMED' };
+    return { reply: failure(refusal), malformed: refusal.code === 'MALFORMED', overMs };
   }
 }
 
@@ -51,8 +57,6 @@ async function run<K extends RequestKind>(body: Extract<RequestBody, { $case: K 
     if (caller.state.kind === 'attaching') return { kind: 'close' };
     throw new SecureChatError(caller.state.kind === 'attached' ? 'NOT_ALLOWED' : 'NOT_AUTHENTICATED');
   }
-  const retryAfterMs = asking.spend(row.cost);
-  if (retryAfterMs !== undefined) throw new SecureChatError('RATE_LIMITED', { retryAfterMs });
   const call: Call<K> = {
     request: body.value as RequestValue<K>,
     caller,

@@ -77,6 +77,7 @@ export class Submits {
   handle(body: Uint8Array): boolean {
     if (body.length < ID_BYTES) return false;
     const id = idOf<ClientId>(body.subarray(0, ID_BYTES));
+    this.#countFlood();
     let submission: Submission;
     try {
       submission = this.#submissionOf(decodeSubmit(body));
@@ -86,6 +87,14 @@ export class Submits {
     }
     void this.#store(submission, body.length);
     return true;
+  }
+
+  /** What cannot be read counts as well. */
+  #countFlood(): void {
+    const { server, onFlood } = this.#options;
+    const flood = spend(this.#flood, this.#floodRule, server.clock.monotonicMs());
+    this.#flood = flood.bucket;
+    if (flood.kind === 'refused') onFlood(flood.retryAfterMs);
   }
 
   #submissionOf(submit: Submit): Submission {
@@ -115,11 +124,7 @@ export class Submits {
   /** Rates are spent before the transaction; the store answers with them in the right place of its checks. */
   #rateRefusal(founded: AccountId | undefined): Pick<Submission, 'refusal'> {
     const { server, sender } = this.#options;
-    const nowMs = server.clock.monotonicMs();
-    const flood = spend(this.#flood, this.#floodRule, nowMs);
-    this.#flood = flood.bucket;
-    if (flood.kind === 'refused') this.#options.onFlood(flood.retryAfterMs);
-    const spent = spend(this.#bucket, this.#rule, nowMs);
+    const spent = spend(this.#bucket, this.#rule, server.clock.monotonicMs());
     this.#bucket = spent.bucket;
     if (spent.kind === 'refused') return limited(spent.retryAfterMs);
     const today = server.rates.messagesDay.spend(sender.account);

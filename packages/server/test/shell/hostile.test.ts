@@ -235,6 +235,19 @@ test('an unknown request and one that cannot be read have their codes; one witho
   client.close();
 });
 
+test('submissions that cannot be read are answered, and nothing more is read for a while when they are many', async () => {
+  const client = await stand.attach(anna);
+  const torn = Buffer.concat(
+    Array.from({ length: 1000 }, () => encodeFrame({ kind: 'submit', request: 0, body: entropy(16) })),
+  );
+  for (const record of client.session.seal(torn, performance.now())) client.wire.send(record);
+  assert.equal(await until(() => client.refused.length === 1000), true);
+  client.send('ping', new Uint8Array(4));
+  // Eight hundred too many, at 40 a second: ten seconds at least, and all that this test waits for is half of one.
+  assert.equal(await until(() => client.pings.length > 0, 500), false);
+  client.close();
+});
+
 test('a frame that spans the change of keys is refused: nobody puts the beginning of a frame before a login', async () => {
   const client = await stand.connect();
   client.lenient = true;

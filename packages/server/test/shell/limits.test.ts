@@ -8,6 +8,7 @@ import { BUFFERED_BYTES_MAX, isTooMuch, REQUEST_BYTES_WAITING_MAX, REQUESTS_WAIT
 import { Admission } from '../../src/shell/listeners/admission.ts';
 import { Buckets } from '../../src/shell/buckets.ts';
 import { Gate } from '../../src/shell/gate.ts';
+import { FLOOD_PAUSE_MS_MAX, Inflow } from '../../src/shell/link/inflow.ts';
 import { Rates } from '../../src/shell/rates.ts';
 import { Workload } from '../../src/shell/workload.ts';
 import { proofOfWork, systemEntropy } from '@securechat/crypto';
@@ -245,4 +246,60 @@ test('pings go both ways, and a device that is silent for deadMs is let go', asy
     laterMs += defaultLimits.deadMs + 5000;
     await client.wire.closed;
   });
+});
+
+test('every request is paid for, one that nobody knows and one that is not allowed too', async () => {
+  const stand = await makeStand({ limits: { framesBurst: 8, framesPerSecond: 0.001 } });
+  try {
+    const anna = await stand.register('anna');
+    const client = await stand.attach(anna);
+    const unknown = () => client.requestBytes(new Uint8Array(0));
+    const early = () => client.request('challenge', {});
+    // The attach itself took two.
+    for (const ask of [unknown, early, unknown, early, unknown]) await assert.rejects(ask(), notLimited);
+    await assert.rejects(unknown(), notLimited);
+    await assert.rejects(unknown(), coded('RATE_LIMITED'));
+    client.close();
+  } finally {
+    await stand.stop();
+  }
+});
+
+const notLimited = (error: unknown): boolean =>
+  error instanceof SecureChatError && ['NOT_SUPPORTED', 'NOT_ALLOWED'].includes(error.code);
+
+test('who asks more than framesBurst before an attach is closed', async () => {
+  const stand = await makeStand({ limits: { framesBurst: 8, framesPerSecond: 0.001 } });
+  try {
+    const client = await stand.connect();
+    for (let count = 0; count < 8; count += 1) await client.request('challenge', {});
+    await assert.rejects(client.request('challenge', {}), coded('CONNECTION_LOST'));
+    await client.wire.closed;
+  } finally {
+    await stand.stop();
+  }
+});
+
+test('pauses for what was too much add up, to FLOOD_PAUSE_MS_MAX', () => {
+  const clock = { ms: 0 };
+  const reads: boolean[] = [];
+  const transport = { bufferedAmount: 0, pause: () => reads.push(false), resume: () => reads.push(true) };
+  const load = () => ({ requests: 0, requestBytes: 0, submits: 0, submitBytes: 0 });
+  const inflow = new Inflow({
+    transport: transport as unknown as ConstructorParameters<typeof Inflow>[0]['transport'],
+    limits: defaultLimits,
+    nowMs: () => clock.ms,
+    load,
+  });
+  const isReading = (atMs: number): boolean => {
+    clock.ms = atMs;
+    inflow.balance();
+    return reads.at(-1) ?? true;
+  };
+  for (let count = 0; count < 3; count += 1) inflow.flooded(100, () => undefined);
+  assert.equal(isReading(299), false);
+  assert.equal(isReading(300), true);
+  for (let count = 0; count < 6000; count += 1) inflow.flooded(20, () => undefined);
+  assert.equal(isReading(299 + FLOOD_PAUSE_MS_MAX), false);
+  assert.equal(isReading(300 + FLOOD_PAUSE_MS_MAX), true);
 });

@@ -55,3 +55,26 @@ test('after a failure nothing that waited is begun', async () => {
   await turn();
   assert.deepEqual([begun, failed, line.length, line.bytes, line.busy], [['a'], ['a'], 0, 0, false]);
 });
+
+test('others have their turn between the items of a long line', async () => {
+  let done = 0;
+  const take = (): Promise<void> => Promise.resolve(void (done += 1));
+  const line = new Line<{ readonly bytes: number }>({ take, onFailure: (cause) => assert.fail(cause as Error) });
+  for (let count = 0; count < 1000; count += 1) line.push({ bytes: 1 });
+  const seen: number[] = [];
+  for (; line.busy; await turn()) seen.push(done);
+  assert.equal(done, 1000);
+  assert.ok(seen.length > 20, `only ${seen.length} turns for others`);
+});
+
+test('what waited for its turn is not begun once the line is cleared', async () => {
+  let done = 0;
+  const take = (): Promise<void> => Promise.resolve(void (done += 1));
+  const line = new Line<{ readonly bytes: number }>({ take, onFailure: (cause) => assert.fail(cause as Error) });
+  for (let count = 0; count < 1000; count += 1) line.push({ bytes: 1 });
+  await Promise.resolve();
+  line.clear();
+  const before = done;
+  while (line.busy) await turn();
+  assert.ok(done <= before + 1, `${done - before} more`);
+});

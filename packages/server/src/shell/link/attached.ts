@@ -54,7 +54,7 @@ export class Attached {
       sender: { account, device, generation },
       send: (kind, bytes) => outbox.send(kind, bytes),
       onLoad: onProgress,
-      onFlood: (pauseMs) => this.#inflow.flooded(pauseMs, onProgress),
+      onFlood: (pauseMs) => this.slowDown(pauseMs),
       onFenced: options.onFenced,
       onUnknown: options.onEnd,
     });
@@ -118,6 +118,11 @@ export class Attached {
     } catch {
       return false;
     }
+  }
+
+  /** It asked more than it may: nothing is read from it for that long. */
+  slowDown(pauseMs: number): void {
+    this.#inflow.flooded(pauseMs, this.#options.onProgress);
   }
 
   balance(): void {

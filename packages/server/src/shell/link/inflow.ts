@@ -11,10 +11,14 @@ export interface InflowOptions {
   readonly load: () => Omit<LinkLoad, 'bufferedBytes' | 'flooding'>;
 }
 
+/** However much came at once: below `deadMs`, so that a device that only sends too fast is not taken for a dead one. */
+export const FLOOD_PAUSE_MS_MAX = 10_000;
+
 export class Inflow {
   readonly #options: InflowOptions;
   #paused = false;
   #floodUntilMs = 0;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(options: InflowOptions) {
     this.#options = options;
@@ -31,9 +35,14 @@ export class Inflow {
     else transport.resume();
   }
 
-  /** The device sends far more than it may: nothing is read for that long. `over` is called when it has passed. */
+  /**
+   * The device sends more than it may: nothing is read for that long. Pauses add up, so that thousands of frames in one
+   * record cost their sender the time of thousands. `over` is called when all have passed.
+   */
   flooded(pauseMs: number, over: () => void): void {
-    this.#floodUntilMs = Math.max(this.#floodUntilMs, this.#options.nowMs() + pauseMs);
-    setTimeout(over, pauseMs + 1).unref();
+    const nowMs = this.#options.nowMs();
+    this.#floodUntilMs = Math.min(Math.max(this.#floodUntilMs, nowMs) + pauseMs, nowMs + FLOOD_PAUSE_MS_MAX);
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(over, this.#floodUntilMs - nowMs + 1).unref();
   }
 }

@@ -1,3 +1,5 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+
 /** Work of one connection, done one after the other. What waits is counted, what is being done included. */
 export interface LineOptions<Item> {
   readonly take: (item: Item) => Promise<void>;
@@ -5,6 +7,9 @@ export interface LineOptions<Item> {
   /** After each item, and once nothing is left or the work failed. */
   readonly onProgress?: () => void;
 }
+
+/** Items in a row before everybody else has a turn: one record can hold thousands, and work that waits for nothing. */
+const IN_A_ROW_MAX = 32;
 
 export class Line<Item extends { readonly bytes: number }> {
   readonly #options: LineOptions<Item>;
@@ -42,6 +47,7 @@ export class Line<Item extends { readonly bytes: number }> {
 
   async #work(): Promise<void> {
     this.#busy = true;
+    let inARow = 0;
     for (let item = this.#items[0]; item !== undefined; item = this.#items[0]) {
       try {
         await this.#options.take(item);
@@ -54,6 +60,8 @@ export class Line<Item extends { readonly bytes: number }> {
         this.#bytes -= item.bytes;
       }
       this.#options.onProgress?.();
+      inARow += 1;
+      if (inARow % IN_A_ROW_MAX === 0 && this.#items.length > 0) await nextTurn();
     }
     this.#busy = false;
     this.#options.onProgress?.();

@@ -159,12 +159,17 @@ export class Link implements LinkHandle {
   // ---- requests ----
 
   async #serve(frame: Frame, atMs: number): Promise<void> {
-    const { reply, malformed } = await serveRequest(frame, {
+    const { reply, malformed, overMs } = await serveRequest(frame, {
       server: this.#server,
       caller: this.#caller(),
       spend: (cost) => this.#manners.spend(cost),
     });
     if (malformed) this.#protocolError();
+    if (overMs !== undefined) {
+      // Before its attach nobody has that much to ask.
+      if (this.#attached === undefined) return this.#refuse(atMs);
+      this.#attached.slowDown(overMs);
+    }
     if (!this.#closing) await this.#answer(frame, reply, atMs);
   }
 
