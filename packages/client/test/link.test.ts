@@ -36,6 +36,7 @@ import { atOnce } from './at-once.ts';
 import type { LinkEvents, OpenOptions, ServerPin } from '../src/shell/link/link-port.ts';
 import type { LinkInside } from '../src/shell/link/link-inside.ts';
 import { openLink } from '../src/shell/link/link.ts';
+import { SecureLink } from '../src/shell/link/secure-link.ts';
 import type { KnownDevice, Peer, RunningServer, ServerKeys } from './link-server.ts';
 import { listen, newServerKeys, runServer } from './link-server.ts';
 import { temporaryFolder } from './stores.ts';
@@ -594,4 +595,30 @@ test('TLS: verified against the authority given, refused without it, and not con
   await assert.rejects(open(t, plain, { timeoutMs: 500 }));
   const probe = connectTcp({ port: parseServerAddress(plain).port, host: '127.0.0.1' }).on('error', () => {});
   probe.destroy();
+});
+
+test('a server that pings and does not read gets no more answers than the memory for them', async () => {
+  const sent: Uint8Array[] = [];
+  const transport = { bufferedAmount: 0, send: (frames: Uint8Array[]) => sent.push(...frames), close: () => undefined };
+  const session = { open: (record: Uint8Array) => record, seal: (plaintext: Uint8Array) => [plaintext], wipe() {} };
+  const link = new SecureLink({
+    session,
+    transport,
+    events: { onClosed: () => undefined },
+    serverFingerprint: '',
+    opaqueKey: undefined,
+    sealingSequence: 0,
+    resumed: false,
+  } as unknown as ConstructorParameters<typeof SecureLink>[0]);
+  const ping = encodeFrame({ kind: 'ping', request: 0, body: new Uint8Array(0) });
+  const answers = async (bufferedAmount: number): Promise<number> => {
+    sent.length = 0;
+    transport.bufferedAmount = bufferedAmount;
+    link.stream.receive(ping);
+    await new Promise((resolve) => setImmediate(resolve));
+    return sent.length;
+  };
+  assert.equal(await answers(1024 * 1024), 1);
+  assert.equal(await answers(1024 * 1024 + 1), 0);
+  link.close();
 });

@@ -32,6 +32,8 @@ import type { Transport } from '../transport/transport.ts';
 const REQUEST_MS = 30_000;
 const TICK_MS = 5_000;
 const PING_JITTER_MS = 5_000;
+/** A server that pings and does not read gets no answers on top of this; one that reads hears from us anyway. */
+const PONG_WAITING_BYTES_MAX = 1024 * 1024;
 /** After GOAWAY: for answers that are still on their way. */
 const GOAWAY_MS = 1_000;
 
@@ -187,6 +189,7 @@ export class SecureLink implements Link, LinkInside {
         return this.#events.onRefused(id, decodeFailure(failure));
       }
       case 'ping':
+        if (this.#transport.bufferedAmount > PONG_WAITING_BYTES_MAX) return;
         return this.stream.send({ kind: 'pong', request: frame.request, body: new Uint8Array(0) });
       case 'pong':
         return;
