@@ -67,6 +67,20 @@ test('a length prefix alone is judged before anything is collected', async () =>
   }
 });
 
+test('a frame that comes byte by byte is not kept in thousands of pieces', async (t) => {
+  const concat = t.mock.method(Buffer, 'concat');
+  const wire = await openWire(stand.url('tcp'));
+  await wire.next();
+  wire.raw(Uint8Array.of(0, 0, 0x07, 0xd0));
+  for (let count = 0; count < 2000; count += 1) {
+    wire.raw(Uint8Array.of(2));
+    for (let turn = 0; turn < 2; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+  }
+  await wire.closed;
+  const most = Math.max(...concat.mock.calls.map((call) => (call.arguments[0] as readonly unknown[]).length));
+  assert.ok(most <= 257, `${most} pieces`);
+});
+
 test('bytes that are no HTTP, and HTTP that is no WebSocket, are answered and closed', async () => {
   const { hostname, port } = new URL(stand.server.ready.http);
   const say = (bytes: Uint8Array | string): Promise<string> =>

@@ -17,6 +17,8 @@ import type { Transport } from './transport.ts';
 import { CLOSE_DRAIN_MS } from './transport.ts';
 
 const PREFIX_BYTES = 4;
+/** Each piece costs a kilobyte beside its bytes: a frame that comes byte by byte must not be kept as it came. */
+const PIECES_MAX = 256;
 
 export interface TcpOptions {
   readonly admission: Admission;
@@ -134,7 +136,10 @@ class TcpTransport implements Transport {
         return;
       }
       const end = PREFIX_BYTES + length;
-      if (this.#heldBytes < end) return;
+      if (this.#heldBytes < end) {
+        if (this.#held.length > PIECES_MAX) this.#gather(this.#heldBytes);
+        return;
+      }
       const bytes = this.#gather(end);
       this.#held = bytes.length > end ? [bytes.subarray(end), ...this.#held.slice(1)] : this.#held.slice(1);
       this.#heldBytes -= end;
