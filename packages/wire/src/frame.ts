@@ -71,7 +71,11 @@ export function encodeFrames(frames: readonly Frame[]): Uint8Array<ArrayBuffer> 
  */
 export class FrameReader {
   #bodyBytesMax: number;
+  /** Longer than what is in it: it doubles, so that a frame that comes in tiny records is not copied for each of them. */
   #held: Uint8Array = nothing;
+  #heldBytes = 0;
+  /** With fewer held bytes nothing can be said yet. */
+  #wantedBytes = FRAME_HEADER_BYTES;
 
   constructor(bodyBytesMax: number) {
     this.#bodyBytesMax = bodyBytesMax;
@@ -79,7 +83,7 @@ export class FrameReader {
 
   /** Bytes of an incomplete frame. Must be 0 where the keys change: a frame never spans two keys. */
   get heldBytes(): number {
-    return this.#held.length;
+    return this.#heldBytes;
   }
 
   /** The limit rises once, at attach. */
@@ -90,13 +94,16 @@ export class FrameReader {
   /** The frames completed by this piece, in order. Bodies may be views of `piece`. */
   push(piece: Uint8Array): Frame[] {
     let bytes = piece;
-    if (this.#held.length > 0) {
-      bytes = new Uint8Array(this.#held.length + piece.length);
-      bytes.set(this.#held);
-      bytes.set(piece, this.#held.length);
+    if (this.#heldBytes > 0) {
+      this.#hold(piece);
+      if (this.#heldBytes < this.#wantedBytes) return [];
+      bytes = this.#held.subarray(0, this.#heldBytes);
+      this.#held = nothing;
+      this.#heldBytes = 0;
     }
     const frames: Frame[] = [];
     let at = 0;
+    this.#wantedBytes = FRAME_HEADER_BYTES;
     while (bytes.length - at >= FRAME_HEADER_BYTES) {
       const kind = kinds[bytes[at] ?? 0];
       if (kind === undefined || bytes[at + 1] !== 0 || bytes[at + 2] !== 0 || bytes[at + 3] !== 0)
@@ -104,11 +111,25 @@ export class FrameReader {
       const length = readU32(bytes, at + 8);
       if (length > this.#bodyBytesMax) throw new SecureChatError('TOO_LARGE');
       const end = at + FRAME_HEADER_BYTES + length;
-      if (end > bytes.length) break;
+      if (end > bytes.length) {
+        this.#wantedBytes = end - at;
+        break;
+      }
       frames.push({ kind, request: readU32(bytes, at + 4), body: bytes.subarray(at + FRAME_HEADER_BYTES, end) });
       at = end;
     }
-    this.#held = at === bytes.length ? nothing : bytes.slice(at);
+    if (at < bytes.length) this.#hold(bytes.subarray(at));
     return frames;
+  }
+
+  #hold(piece: Uint8Array): void {
+    const bytes = this.#heldBytes + piece.length;
+    if (bytes > this.#held.length) {
+      const larger = new Uint8Array(Math.max(bytes, 2 * this.#held.length));
+      larger.set(this.#held.subarray(0, this.#heldBytes));
+      this.#held = larger;
+    }
+    this.#held.set(piece, this.#heldBytes);
+    this.#heldBytes = bytes;
   }
 }

@@ -92,3 +92,16 @@ test('random bytes give frames or a typed error, quickly', () => {
 function coded(code: string): (error: unknown) => boolean {
   return (error) => error instanceof SecureChatError && error.code === code;
 }
+
+test('a frame that comes byte by byte is copied a few times, not once for every byte', (t) => {
+  const stream = encodeFrame({ kind: 'request', request: 1, body: new Uint8Array(5000).fill(7) });
+  const copied = t.mock.method(Object.getPrototypeOf(Uint8Array.prototype) as Uint8Array, 'set');
+  const reader = new FrameReader(5000);
+  const got: Frame[] = [];
+  for (let at = 0; at < stream.length; at += 1) got.push(...reader.push(stream.slice(at, at + 1)));
+  const bytes = copied.mock.calls.reduce((sum, call) => sum + call.arguments[0].length, 0);
+  copied.mock.restore();
+  assert.deepEqual(got, [{ kind: 'request', request: 1, body: new Uint8Array(5000).fill(7) }]);
+  assert.equal(reader.heldBytes, 0);
+  assert.ok(bytes < 4 * stream.length, `${bytes} bytes copied`);
+});
