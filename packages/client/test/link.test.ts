@@ -511,6 +511,25 @@ test('10 MB of noise, or a frame that announces 4 GB, ends the connection early 
   for (const url of eachTransport(noisy)) await assert.rejects(open(t, url), { code: 'HANDSHAKE_FAILED' });
 });
 
+test('a frame that comes byte by byte is not kept in thousands of pieces', async (t) => {
+  const concat = t.mock.method(Buffer, 'concat');
+  const dripping = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.setNoDelay(true);
+    socket.write(Uint8Array.of(0, 0, 0x07, 0xd0));
+    void (async () => {
+      for (let count = 0; count < 2000 && !socket.destroyed; count += 1) {
+        socket.write(Uint8Array.of(0xff));
+        for (let turn = 0; turn < 2; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+      }
+    })();
+  });
+  const port = await listen(t, dripping);
+  await assert.rejects(open(t, `tcp://127.0.0.1:${port}`), { code: 'HANDSHAKE_FAILED' });
+  const most = Math.max(...concat.mock.calls.map((call) => (call.arguments[0] as readonly unknown[]).length));
+  assert.ok(most <= 257, `${most} pieces`);
+});
+
 test('a connection that falls silent in the middle of the handshake is UNREACHABLE', async (t) => {
   const server = await runServer(t, { keys, toClient: (frame, index) => (index === 0 ? [frame] : []) });
   await assert.rejects(open(t, server.tcp, { timeoutMs: 200 }), { code: 'UNREACHABLE', message: /does not answer/ });

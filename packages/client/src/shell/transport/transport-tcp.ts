@@ -13,6 +13,8 @@ import type { Transport, TransportEvents, TransportOptions } from './transport.t
 import { CLOSE_DRAIN_MS, connectError, frameBytesMax, tlsOptionsOf } from './transport.ts';
 
 const PREFIX_BYTES = 4;
+/** Each piece costs a kilobyte beside its bytes: a frame that comes byte by byte must not be kept as it came. */
+const PIECES_MAX = 256;
 
 export function openTcp(options: TransportOptions, events: TransportEvents): Promise<Transport> {
   const { host, port, transport } = options.address;
@@ -86,7 +88,10 @@ class TcpTransport implements Transport {
     while (this.#heldBytes >= PREFIX_BYTES && !this.#closing) {
       const length = this.#peekLength();
       if (length < 1 || length > frameBytesMax) return this.#refuse();
-      if (this.#heldBytes < PREFIX_BYTES + length) return;
+      if (this.#heldBytes < PREFIX_BYTES + length) {
+        if (this.#pieces.length > PIECES_MAX) this.#pieces = [Buffer.concat(this.#pieces)];
+        return;
+      }
       const frame = this.#take(PREFIX_BYTES + length).subarray(PREFIX_BYTES);
       this.#events.onFrame(frame);
     }
