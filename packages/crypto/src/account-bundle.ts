@@ -24,7 +24,8 @@ export interface AccountBundleInput {
   readonly account?: AccountId;
   readonly username?: string;
   readonly identity?: Fingerprint;
-  readonly nowMs: number;
+  /** `any-time`: certificates of devices may have expired. */
+  readonly nowMs: number | 'any-time';
   readonly previousList?: KnownList;
 }
 

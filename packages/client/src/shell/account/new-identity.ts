@@ -3,7 +3,7 @@
  * keys are on disk before the server is asked, so that a lost answer or a power cut loses nothing.
  */
 import type { Entropy, RsaPrivate } from '@securechat/crypto';
-import { generateRsa } from '@securechat/crypto';
+import { generateRsa, verifyAccountBundle } from '@securechat/crypto';
 import { replaceVaultIdentity } from '@securechat/e2ee';
 import { SecureChatError } from '@securechat/wire';
 import type { AccountRecord } from '../../core/record-account.ts';
@@ -50,8 +50,9 @@ async function reset(account: OpenAccount, { identity, keys }: NewKeys): Promise
   const link = linkOf(account);
   const record = ledger.account;
   const nowMs = account.nowMs();
-  const me = await account.people.me();
-  const { person } = me;
+  // The old device ends here; its certificate may have ended before.
+  const { deviceJws: oldJws, ...known } = record;
+  const person = await verifyAccountBundle({ ...known, deviceJws: [oldJws], nowMs: 'any-time' });
   const sequence = person.account.sequence + 1;
   const { recovery, recoverySealing, server } = person.account;
   const accountJws = await certifyAccount({
