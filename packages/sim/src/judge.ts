@@ -61,7 +61,8 @@ function mayLack({ witness, clients }: Evidence, name: string): boolean {
   if ((client?.parkedInLost ?? 0) > 0) return true;
   // What came in a group that the old copy never knew waits, and becomes a gap in a week.
   const parked = client?.running?.engine.ledger.parked.size ?? 0;
-  return witness.rolledBack.has(name) && gaps.length + parked > 0;
+  // A profile that was put back and then lost shows nothing any more.
+  return witness.rolledBack.has(name) && (witness.recovered.has(name) || gaps.length + parked > 0);
 }
 
 function everyMessage(evidence: Case): void {
