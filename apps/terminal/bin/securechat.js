@@ -132,7 +132,7 @@ function refuse() {
 
 /**
  * Where compiled code is kept between runs, or undefined. Whoever can write there can run code as this user: so the
- * folder must be the user's own, and writable by nobody else.
+ * folder must be for the user alone; folders made in it follow the umask.
  */
 function cacheDirectory() {
   const { SECURECHAT_HOME: home, XDG_CACHE_HOME: xdg } = process.env;
@@ -147,7 +147,7 @@ function ownFolder(path) {
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 });
     const found = lstatSync(path);
-    return found.isDirectory() && (!process.getuid || (found.uid === process.getuid() && (found.mode & 0o022) === 0));
+    return found.isDirectory() && (!process.getuid || (found.uid === process.getuid() && (found.mode & 0o077) === 0));
   } catch {
     return false; // read-only or no home: the next run compiles again
   }

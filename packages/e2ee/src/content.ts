@@ -140,7 +140,8 @@ function decodeBody(body: WireBody): Body {
       return { kind: 'file-answer', transfer: idOf(body.value.transfer), accept: body.value.accept };
     case 'fileReady': {
       const { transfer, blob, key, chunkBytes, root } = body.value;
-      if (chunkBytes < 1 || chunkBytes > defaultLimits.fileChunkBytesMax) throw malformed();
+      if (chunkBytes < defaultLimits.fileChunkBytesMin || chunkBytes > defaultLimits.fileChunkBytesMax)
+        throw malformed();
       const ids = { transfer: idOf<TransferId>(transfer), blob: idOf<BlobId>(blob) };
       return { kind: 'file-ready', ...ids, key: exactly(32, key), chunkBytes, root: exactly(32, root) };
     }

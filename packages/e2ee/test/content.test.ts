@@ -91,7 +91,7 @@ test('more than idsPerContentMax ids are neither sent nor read', () => {
 test('ids, hashes and keys of a wrong size, a chain number of zero and version zero are MALFORMED', () => {
   const good = { version: 1, id: entropy(16), chainNumber: 1, sentAtMs: 0, delivered: [], body: undefined };
   const offer = { transfer: entropy(16), name: '', bytes: 1, sha256: entropy(32) };
-  const ready = { transfer: entropy(16), blob: entropy(16), key: entropy(32), chunkBytes: 1, root: entropy(32) };
+  const ready = { transfer: entropy(16), blob: entropy(16), key: entropy(32), chunkBytes: 4096, root: entropy(32) };
   const bad = [
     { ...good, id: entropy(15) },
     { ...good, chainNumber: 0 },
@@ -101,13 +101,20 @@ test('ids, hashes and keys of a wrong size, a chain number of zero and version z
     { ...good, body: { $case: 'fileOffer' as const, value: { ...offer, sha256: entropy(31) } } },
     { ...good, body: { $case: 'fileOffer' as const, value: { ...offer, name: 'x'.repeat(1025) } } },
     { ...good, body: { $case: 'fileReady' as const, value: { ...ready, key: entropy(16) } } },
-    { ...good, body: { $case: 'fileReady' as const, value: { ...ready, chunkBytes: 0 } } },
+    {
+      ...good,
+      body: { $case: 'fileReady' as const, value: { ...ready, chunkBytes: defaultLimits.fileChunkBytesMin - 1 } },
+    },
     {
       ...good,
       body: { $case: 'fileReady' as const, value: { ...ready, chunkBytes: defaultLimits.fileChunkBytesMax + 1 } },
     },
   ];
   decodeContent(pad(Codec.encode(good).finish()));
+  for (const chunkBytes of [defaultLimits.fileChunkBytesMin, defaultLimits.fileChunkBytesMax])
+    decodeContent(
+      pad(Codec.encode({ ...good, body: { $case: 'fileReady', value: { ...ready, chunkBytes } } }).finish()),
+    );
   for (const message of bad)
     assert.throws(() => decodeContent(pad(Codec.encode(message).finish())), { code: 'MALFORMED' });
 });

@@ -77,6 +77,7 @@ export const limits = {
   },
   devicesPerAccountMax: { value: 10, scope: 'protocol', reason: 'bounds every list that names devices' },
   fileNameBytesMax: { value: 200, scope: 'protocol', reason: 'every file system takes it, with a suffix' },
+  fileChunkBytesMin: { value: 4096, scope: 'protocol', reason: 'nobody is made to fetch a file in millions of pieces' },
   fileChunkBytesMax: { value: 1024 * 1024, scope: 'protocol', reason: 'memory of one chunk on either side' },
   blobPartBytesMax: {
     value: 64 * 1024,
