@@ -64,6 +64,14 @@ test('TLS addresses are shown as such', () => {
   assert.match(text, /--server 'wss:\/\/h:1#sha256:A{43}'/);
 });
 
+test('whoever closes the pipe early has enough: nothing breaks', async () => {
+  const { child, exit, printed } = start(folder, ['server', '--help', 'limits'], { home: 'enough' });
+  child.stdout.destroy();
+  child.stdin.end();
+  assert.equal(await exit, 0);
+  assert.equal(printed.err, '');
+});
+
 test('a port in use, a folder in use, a key that others can read: one sentence each', async () => {
   const server = await startServer(folder);
   const { host } = new URL(server.ws.replace('#', '/#'));

@@ -3,7 +3,7 @@
  * socket, where another process of the same owner that knows the password can do two things:
  *
  * - `takeOver`: a new explicit login; the holder ends its session (SESSION_REPLACED) and lets go;
- * - `forward`: lines of JSON-RPC for the running client (`securechat send`, `listen`, `rpc`).
+ * - `forward`: lines of JSON-RPC for the running client (`securechat send`, `listen`).
  *
  *     holder    {"securechat":"lock 1","challenge":32 bytes}
  *     requester {"want":"takeOver"|"forward","nonce":32 bytes,"proof":HMAC(proof key, "requester" …)}

@@ -65,7 +65,11 @@ export class Door implements LinkHandle, Peer {
   async logIn(): Promise<control.LoginDone> {
     const { server, person } = this.#parts;
     const { account } = person.record;
-    const record = (await readRecord(server.store, 'account', account))?.value;
+    const found = await readRecord(server.store, 'account', account).catch(() => {
+      this.finish();
+      throw new SecureChatError('CONNECTION_LOST');
+    });
+    const record = found?.value;
     if (record === undefined) throw new SecureChatError('AUTH_FAILED');
     this.#state = { kind: 'logged-in', account };
     const { accountJws, listJws, devices } = record;
