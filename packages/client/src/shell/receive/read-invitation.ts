@@ -1,17 +1,18 @@
 /** An invitation from the mailbox: opened with this device's sealing key, joined under the policy of its inviter. */
 import { importRsaPrivate, openerOf, wipe } from '@securechat/crypto';
-import type { SealedOpener } from '@securechat/crypto';
+import type { AccountBundle, SealedOpener } from '@securechat/crypto';
 import { joinDirect, openInvitation } from '@securechat/e2ee';
 import type { OpenedInvitation } from '@securechat/e2ee';
 import type { Deliver } from '@securechat/wire';
 import { SecureChatError } from '@securechat/wire';
 import { groupOf } from '../../core/lineage.ts';
+import type { ContactRecord } from '../../core/record-contact.ts';
 import type { KeyPackageRecord } from '../../core/record-key-package.ts';
 import { keyPackageKey } from '../../core/record-key-package.ts';
 import type { OpenAccount } from '../open-account.ts';
 import { queueCommit } from '../send/queue.ts';
 import type { Outcome } from './row-outcome.ts';
-import { cursorAt, nothing, unreadable } from './row-outcome.ts';
+import { cursorAt, nothing, ofReplacedKeys, unreadable } from './row-outcome.ts';
 
 export async function readInvitation(account: OpenAccount, row: Deliver): Promise<Outcome> {
   const { account: invitee, server, sealing } = account.ledger.account;
@@ -47,7 +48,7 @@ async function join(account: OpenAccount, row: Deliver, user: string, opened: Op
   const keys = keyPackageFor(account, mls.welcomedReferences(opened.welcome) ?? []);
   if (adopted === undefined || keys === undefined) {
     wipe(...opened.wipe);
-    return unreadable(row);
+    return isReplaced(opened.inviter, ledger.contacts.get(user)) ? ofReplacedKeys(row) : unreadable(row);
   }
   const me = await account.people.me();
   const inviter = opened.inviter;
@@ -103,6 +104,12 @@ async function join(account: OpenAccount, row: Deliver, user: string, opened: Op
       if (lastResort) void account.serial.run(user, () => queueCommit(account, user)).catch(() => undefined);
     },
   };
+}
+
+/** Founded before its owner replaced the keys of that device, and read after. */
+function isReplaced({ account, list }: AccountBundle, known: ContactRecord | undefined): boolean {
+  if (known?.account !== account.account) return false;
+  return account.sequence < known.sequence || (account.sequence === known.sequence && list.version < known.listVersion);
 }
 
 function keyPackageFor(account: OpenAccount, references: readonly Uint8Array[]): KeyPackageRecord | undefined {

@@ -1,7 +1,7 @@
 /** One row of the mailbox, read: what it changes, what it tells. Nothing is stored here but what an invitation brings. */
 import { wipe } from '@securechat/crypto';
 import { decryptRow } from '@securechat/e2ee';
-import type { DecryptedContent } from '@securechat/e2ee';
+import type { DecryptedContent, RowRefusal } from '@securechat/e2ee';
 import type { ClientId, Code, Deliver, GroupId } from '@securechat/wire';
 import { codeOf, control, decodeMessage, idOf, SecureChatError } from '@securechat/wire';
 import { sendingGroup, withAccepted } from '../../core/lineage.ts';
@@ -11,7 +11,7 @@ import type { OpenAccount } from '../open-account.ts';
 import { readContent } from './read-content.ts';
 import { readInvitation } from './read-invitation.ts';
 import type { Outcome } from './row-outcome.ts';
-import { cursorAt, nothing, unreadable } from './row-outcome.ts';
+import { cursorAt, nothing, ofReplacedKeys, unreadable } from './row-outcome.ts';
 import { giveUp } from '../send/settle.ts';
 
 /** How long a message of a device that left the list may still be on its way. */
@@ -50,7 +50,8 @@ async function readInGroup(account: OpenAccount, row: Deliver): Promise<Outcome>
   if (user === undefined) return { ...nothing, park: true };
   const record = await ledger.group(row.group);
   const contact = ledger.contacts.get(user);
-  if (record === undefined || contact === undefined) return unreadable(row);
+  // A group that was given up: a commit in it says nothing to a person, a message would have.
+  if (record === undefined || contact === undefined) return row.kind === 'commit' ? nothing : unreadable(row);
   const me = await account.people.me();
   const people = [me.person, await account.people.bundle(contact)];
   const result = decryptRow({
@@ -64,8 +65,7 @@ async function readInGroup(account: OpenAccount, row: Deliver): Promise<Outcome>
   });
   if (result.kind === 'refused') {
     if (result.park) return { ...nothing, park: true };
-    // Seen before: nothing is missing.
-    return result.reason === 'replayed' || result.reason === 'own' ? nothing : unreadable(row);
+    return missesNothing(row, result.reason) ? nothing : unreadable(row);
   }
   const conversation = ledger.conversation(user);
   if (result.kind === 'commit') {
@@ -89,8 +89,8 @@ async function readInGroup(account: OpenAccount, row: Deliver): Promise<Outcome>
   if (!result.author.listed && tooLate(account, user, row.group))
     // Its key is used, whether or not the message is believed.
     return {
+      ...ofReplacedKeys(row),
       changes: [{ put: 'group', value: { ...record, state: result.state } }],
-      gap: { group: row.group, missing: 1, code: 'SENDER_RESET' },
       after: () => wipe(...result.wipe),
     };
   const noted = noteChainNumber(record.received, device, result.content.chainNumber);
@@ -103,6 +103,12 @@ async function readInGroup(account: OpenAccount, row: Deliver): Promise<Outcome>
       read.after();
     },
   };
+}
+
+/** Seen before; or new keys of a device that left its owner's list meanwhile, which say nothing to a person. */
+function missesNothing({ kind }: Deliver, reason: RowRefusal): boolean {
+  if (reason === 'replayed' || reason === 'own') return true;
+  return kind === 'commit' && (reason === 'credential' || reason === 'unknown-device');
 }
 
 /**

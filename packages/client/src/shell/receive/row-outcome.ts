@@ -27,6 +27,11 @@ export function unreadable(row: Deliver): Outcome {
   return { ...nothing, gap: { group: row.group, missing: 1, code: 'UNDECRYPTABLE' } };
 }
 
+/** A message of a device that its owner has replaced: not believed any more. */
+export function ofReplacedKeys(row: Deliver): Outcome & { readonly gap: Gap } {
+  return { ...nothing, gap: { group: row.group, missing: 1, code: 'SENDER_RESET' } };
+}
+
 /** Only forward: a parked row that is read now is older than the cursor. */
 export function cursorAt({ ledger }: OpenAccount, row: Deliver): LedgerChange[] {
   return row.seq > ledger.cursor ? [{ put: 'cursor', value: row.seq }] : [];
