@@ -2,7 +2,7 @@ import { run } from './command.ts';
 
 /** The `securechat` command. Resolves with its exit code; never rejects. */
 export function main(argv: readonly string[]): Promise<number> {
-  process.stdout.on('error', passClosedPipe);
+  if (!process.stdout.listeners('error').includes(passClosedPipe)) process.stdout.on('error', passClosedPipe);
   return run(argv);
 }
 

@@ -10,6 +10,8 @@ const PIECE_LENGTH = 12;
 export interface Canary {
   readonly name: string;
   readonly secret: string | Uint8Array;
+  /** Of plain English, two words in a row may stand in any program: longer pieces then. */
+  readonly pieceLength?: number;
 }
 
 interface Needle {
@@ -30,8 +32,8 @@ export class CanarySearch {
   readonly #filter = new Uint8Array(1 << 20);
 
   constructor(canaries: readonly Canary[]) {
-    for (const { name, secret } of canaries) {
-      for (const { form, bytes } of formsOf(secret)) this.#add({ name, form, bytes });
+    for (const { name, secret, pieceLength } of canaries) {
+      for (const { form, bytes } of formsOf(secret, pieceLength)) this.#add({ name, form, bytes });
     }
   }
 
@@ -75,8 +77,14 @@ function startsWith(haystack: Uint8Array, at: number, needle: Uint8Array): boole
 }
 
 /** Every form of a secret, each in pieces. */
-export function formsOf(secret: string | Uint8Array): { readonly form: string; readonly bytes: Uint8Array }[] {
-  const plain = typeof secret === 'string' ? pieces(secret).flatMap(formsOfText) : pieces(secret).flatMap(formsOfBytes);
+export function formsOf(
+  secret: string | Uint8Array,
+  pieceLength: number = PIECE_LENGTH,
+): { readonly form: string; readonly bytes: Uint8Array }[] {
+  const plain =
+    typeof secret === 'string'
+      ? pieces(secret, pieceLength).flatMap(formsOfText)
+      : pieces(secret, pieceLength).flatMap(formsOfBytes);
   return plain.flatMap(([form, bytes]) => [{ form, bytes }, ...encoded(form, bytes)]);
 }
 
@@ -105,20 +113,14 @@ function jsonEscapes(text: string): string {
   }).join('');
 }
 
-function pieces<T extends string | Uint8Array>(whole: T): T[] {
+function pieces<T extends string | Uint8Array>(whole: T, length: number): T[] {
   if (typeof whole !== 'string') {
-    const starts = Array.from(
-      { length: Math.max(1, Math.floor(whole.length / PIECE_LENGTH)) },
-      (_, at) => at * PIECE_LENGTH,
-    );
-    return starts.map((start) => whole.subarray(start, start + PIECE_LENGTH) as T);
+    const starts = Array.from({ length: Math.max(1, Math.floor(whole.length / length)) }, (_, at) => at * length);
+    return starts.map((start) => whole.subarray(start, start + length) as T);
   }
   const characters = [...whole];
-  const count = Math.max(1, Math.floor(characters.length / PIECE_LENGTH));
-  return Array.from(
-    { length: count },
-    (_, at) => characters.slice(at * PIECE_LENGTH, (at + 1) * PIECE_LENGTH).join('') as T,
-  );
+  const count = Math.max(1, Math.floor(characters.length / length));
+  return Array.from({ length: count }, (_, at) => characters.slice(at * length, (at + 1) * length).join('') as T);
 }
 
 function encoded(form: string, bytes: Uint8Array): { readonly form: string; readonly bytes: Uint8Array }[] {

@@ -149,7 +149,7 @@ function gatherSecrets(): Canary[] {
   return [
     ...Object.entries(texts).map(([name, secret]) => ({ name: `text ${name}`, secret })),
     ...Object.entries(passwords).map(([name, secret]) => ({ name: `password of ${name}`, secret })),
-    ...words.map((secret, index) => ({ name: `recovery words ${index}`, secret })),
+    ...words.map((secret, index) => ({ name: `recovery words ${index}`, secret, pieceLength: 24 })),
     { name: 'file name', secret: fileName },
     { name: 'file', secret: fileText.slice(0, 4000) + fileText.slice(-4000) },
     ...keys,
