@@ -149,6 +149,8 @@ function gatherSecrets(): Canary[] {
   return [
     ...Object.entries(texts).map(([name, secret]) => ({ name: `text ${name}`, secret })),
     ...Object.entries(passwords).map(([name, secret]) => ({ name: `password of ${name}`, secret })),
+    // Measured over the memory of a server that nobody had used: a piece of 12 characters of 1 phrase in 160 stands there
+    // ("est possible" in "lowest possible"), a piece of 24 of none in 200,000.
     ...words.map((secret, index) => ({ name: `recovery words ${index}`, secret, pieceLength: 24 })),
     { name: 'file name', secret: fileName },
     { name: 'file', secret: fileText.slice(0, 4000) + fileText.slice(-4000) },
