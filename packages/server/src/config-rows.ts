@@ -170,8 +170,8 @@ const definitions = {
     value: 'N',
     type: 'number',
     default: '20',
-    help: 'work of an open registration: 2^N hashes',
-    parse: whole(0, 30),
+    help: `work of an open registration: 2^N hashes, more under load, at most 2^${limits.powBitsMax.value}`,
+    parse: whole(0, limits.powBitsMax.value),
   },
   offlineDelivery: {
     flag: 'offline-delivery',

@@ -114,6 +114,12 @@ export const limits = {
   parkedBytesMax: { value: 16 * 1024 * 1024, scope: 'protocol', reason: 'the same in bytes' },
   parkedMsMax: { value: 7 * 24 * 60 * 60 * 1000, scope: 'protocol', reason: 'after it the row becomes a visible gap' },
 
+  powBitsMax: {
+    value: 24,
+    scope: 'protocol',
+    reason: 'half a minute of one core: a client does no more work than that, whatever a server asks',
+  },
+
   // Connections (server)
   refusalDelayMs: {
     value: 30,
@@ -151,6 +157,11 @@ export const limits = {
   // Accounts (server)
   registrationsPerAddressPerHour: { value: 5, scope: 'server', reason: 'open registration: mass accounts' },
   registrationsPerDay: { value: 100, scope: 'server', reason: 'open registration: mass accounts' },
+  registrationPowRiseBits: {
+    value: 4,
+    scope: 'server',
+    reason: 'open registration: work doubles whenever what is left of the day, or of the OPAQUE queue, has halved',
+  },
   challengeMs: { value: 5 * 60_000, scope: 'server', reason: 'a proof of work is for now, and used once' },
   loginsPerAddressPerMinute: { value: 10, scope: 'server', reason: 'online guessing' },
   loginsPerAddressBurst: { value: 20, scope: 'server', reason: 'several people behind one address' },

@@ -22,6 +22,7 @@ import { advances } from '../../src/core/record-message.ts';
 import type { OutboxRecord } from '../../src/core/record-outbox.ts';
 import { overdue } from '../../src/core/record-parked.ts';
 import { judge } from '../../src/core/trust.ts';
+import { insistOnBearableWork } from '../../src/core/work-asked.ts';
 
 const id = (byte: number) => idOf<GroupId>(new Uint8Array(16).fill(byte));
 const group = (byte: number, more: Partial<GroupFacts> = {}): GroupFacts => ({
@@ -180,6 +181,11 @@ test('the connection backs off, forgets that after a steady time, and ends for g
   });
   assert.deepEqual(ended.connection, off);
   assert.deepEqual(ended.effects, [{ kind: 'end', code: 'SESSION_REPLACED' }]);
+});
+
+test('a client does powBitsMax bits of work, and refuses to do one more', () => {
+  insistOnBearableWork({ powBits: limits.powBitsMax.value });
+  assert.throws(() => insistOnBearableWork({ powBits: limits.powBitsMax.value + 1 }), { code: 'POW_INVALID' });
 });
 
 test('a message only moves forward, and fails only before it was delivered', () => {

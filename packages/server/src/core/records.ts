@@ -108,11 +108,15 @@ export function decodeRecord<K extends keyof RecordKinds>(
 
 const DAY_MS = 86_400_000;
 
+/** How often it happened today. */
+export function todayOf(count: DayCount | undefined, nowMs: number): number {
+  return count?.day === Math.floor(nowMs / DAY_MS) ? count.count : 0;
+}
+
 /** The count after one more today; undefined when `max` is reached. */
 export function countToday(count: DayCount | undefined, nowMs: number, max: number, by = 1): DayCount | undefined {
-  const day = Math.floor(nowMs / DAY_MS);
-  const before = count?.day === day ? count.count : 0;
-  return before + by > max ? undefined : { day, count: before + by };
+  const before = todayOf(count, nowMs);
+  return before + by > max ? undefined : { day: Math.floor(nowMs / DAY_MS), count: before + by };
 }
 
 /** Milliseconds until the next day begins. */

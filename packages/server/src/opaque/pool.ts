@@ -19,6 +19,8 @@ export interface OpaqueOptions {
 
 /** Every method: BUSY when too many wait, INTERNAL when the thread failed, SHUTTING_DOWN after `close`. */
 export interface OpaqueServer {
+  /** Steps that wait for a thread. */
+  readonly queued: number;
   /** Answer to a registration request; `userIdentifier` is the normalised user name. MALFORMED for a bad request. */
   createRegistrationAnswer(step: { readonly userIdentifier: string; readonly request: string }): Promise<string>;
   /**
@@ -49,6 +51,9 @@ interface Thread {
 export function openOpaque(options: OpaqueOptions): OpaqueServer {
   const pool = new Pool(options);
   return {
+    get queued() {
+      return pool.queued;
+    },
     createRegistrationAnswer: async (step) => demand<string>(await pool.run({ kind: 'register', ...step })),
     startLogin: async (step) =>
       demand<{ readonly answer: string; readonly state: string }>(await pool.run({ kind: 'start', ...step })),
@@ -76,6 +81,10 @@ class Pool {
     this.#options = options;
     const threads = options.threads ?? Math.max(1, availableParallelism() - 1);
     for (let index = 0; index < threads; index += 1) this.#threads.push(this.#start());
+  }
+
+  get queued(): number {
+    return this.#queue.length;
   }
 
   run(step: OpaqueStep): Promise<OpaqueResult<unknown>> {

@@ -18,9 +18,8 @@ export const loginStart = operation({
     const spent = server.rates.logins.spend(addressKey(caller.address));
     if (spent.kind === 'refused') throw new SecureChatError('RATE_LIMITED', { retryAfterMs: spent.retryAfterMs });
     const { challenge = none, powNonce: nonce = none } = request;
-    const bits = server.config.limits.loginPowBits;
     const guess = server.rates.guess(username, caller.address, () =>
-      server.work.use({ challenge, nonce, bits, nowMs }),
+      server.work.use({ challenge, nonce, purpose: 'login', nowMs }),
     );
     if (guess.kind === 'needs-work') throw new SecureChatError('POW_INVALID');
     if (guess.kind === 'refused') throw new SecureChatError('RATE_LIMITED', { retryAfterMs: guess.retryAfterMs });

@@ -4,8 +4,11 @@ import { confusableSkeleton, normaliseUsername, SecureChatError, toBase64url } f
 import type { CertifiedAccount } from '../core/accounts.ts';
 import { decideRegister, REGISTRATIONS_COUNTER } from '../core/accounts.ts';
 import { decideAdmittance } from '../core/admittance.ts';
+import type { ChallengeTerms } from '../core/challenge.ts';
 import { accept, refuse } from '../core/decision.ts';
 import { inviteBytes } from '../core/invites.ts';
+import { todayOf } from '../core/records.ts';
+import { registrationPowBits } from '../core/registration-work.ts';
 import type { Call } from '../shell/execute.ts';
 import { operation } from '../shell/execute.ts';
 import type { LinkState } from '../shell/link/link-state.ts';
@@ -16,24 +19,27 @@ import { readRecord } from '../shell/records.ts';
 /** An OPAQUE password record has 192 bytes; a longer text is none. */
 const OPAQUE_TEXT_MAX = 1024;
 
-export const challenge = operation<'challenge', null, null>({
+export const challenge = operation({
   when: 'before-attach',
   cost: 1,
-  load: () => null,
-  decide: () => accept(null),
-  apply: ({ request, server, nowMs }) => {
-    const { registration, registrationPowBits, limits } = server.config;
-    const wanted = request.login === true || registration === 'open';
-    const bits = request.login === true ? limits.loginPowBits : registrationPowBits;
-    return {
-      $case: 'challenge',
-      value: {
-        registration,
-        challenge: wanted ? server.work.challenge(nowMs) : new Uint8Array(0),
-        powBits: wanted ? bits : 0,
-      },
-    };
+  async load({ request, server, nowMs }: Call<'challenge'>): Promise<ChallengeTerms | undefined> {
+    const { registration, registrationPowBits: base, limits } = server.config;
+    if (request.login === true)
+      return { purpose: 'login', bits: Math.min(limits.loginPowBits, limits.powBitsMax), nowMs };
+    if (registration !== 'open') return undefined;
+    const counter = (await readRecord(server.store, 'counter', REGISTRATIONS_COUNTER))?.value;
+    const load = { today: todayOf(counter, nowMs), opaqueQueued: server.opaque.queued };
+    return { purpose: 'registration', bits: registrationPowBits(base, load, limits), nowMs };
   },
+  decide: (_call, terms) => accept(terms),
+  apply: ({ server }, terms) => ({
+    $case: 'challenge',
+    value: {
+      registration: server.config.registration,
+      challenge: terms === undefined ? new Uint8Array(0) : server.work.challenge(terms),
+      powBits: terms?.bits ?? 0,
+    },
+  }),
 });
 
 export const registerStart = operation({
@@ -55,7 +61,7 @@ export const registerStart = operation({
       work.use({
         challenge: request.challenge,
         nonce: request.powNonce,
-        bits: config.registrationPowBits,
+        purpose: 'registration',
         nowMs,
       });
     const admittance = decideAdmittance(

@@ -1,8 +1,9 @@
-/** Proof of work, of registrations and logins: challenges of this process, each good for one start of either. */
+/** Proof of work, of registrations and logins: challenges of this process, each good for one start of its kind. */
 import type { Entropy } from '@securechat/crypto';
 import { proofOfWork } from '@securechat/crypto';
 import { toBase64url } from '@securechat/wire';
-import { CHALLENGE_RANDOM_BYTES, challengeHolds, makeChallenge } from '../core/challenge.ts';
+import type { ChallengeTerms, WorkPurpose } from '../core/challenge.ts';
+import { CHALLENGE_RANDOM_BYTES, challengeBits, makeChallenge } from '../core/challenge.ts';
 
 const KEY_BYTES = 32;
 
@@ -20,20 +21,20 @@ export class Workload {
     this.#key = entropy(KEY_BYTES);
   }
 
-  challenge(nowMs: number): Uint8Array {
-    return makeChallenge(this.#key, this.#entropy(CHALLENGE_RANDOM_BYTES), nowMs);
+  challenge(terms: ChallengeTerms): Uint8Array {
+    return makeChallenge(this.#key, this.#entropy(CHALLENGE_RANDOM_BYTES), terms);
   }
 
-  /** True once for a challenge of ours with `bits` of work done on it. */
+  /** True once for a challenge of ours with the work done on it that it asked for. */
   use(input: {
     readonly challenge: Uint8Array;
     readonly nonce: Uint8Array;
-    readonly bits: number;
+    readonly purpose: WorkPurpose;
     readonly nowMs: number;
   }): boolean {
-    const { challenge, nonce, bits, nowMs } = input;
-    const ours = challengeHolds(challenge, { key: this.#key, nowMs, ageMsMax: this.#ageMsMax });
-    if (!ours || !proofOfWork.check(challenge, nonce, bits)) return false;
+    const { challenge, nonce, purpose, nowMs } = input;
+    const bits = challengeBits(challenge, { key: this.#key, purpose, nowMs, ageMsMax: this.#ageMsMax });
+    if (bits === undefined || !proofOfWork.check(challenge, nonce, bits)) return false;
     for (const [name, usedMs] of this.#used) {
       if (nowMs - usedMs <= this.#ageMsMax) break;
       this.#used.delete(name);

@@ -6,11 +6,12 @@ import { defaultLimits } from '@securechat/wire';
 import { inBlocks, limitUnit, neighbourhood, parseBlock } from '../../src/core/addresses.ts';
 import type { Bucket } from '../../src/core/bucket.ts';
 import { isFull, quota, spend } from '../../src/core/bucket.ts';
-import { CHALLENGE_BYTES, challengeHolds, makeChallenge } from '../../src/core/challenge.ts';
+import { CHALLENGE_BYTES, CHALLENGE_RANDOM_BYTES, challengeBits, makeChallenge } from '../../src/core/challenge.ts';
 import type { Guesses } from '../../src/core/guessing.ts';
 import { decideGuess, GUESSES_FORGOTTEN_MS } from '../../src/core/guessing.ts';
 import { decideInvite, INVITE_BYTES, inviteBytes } from '../../src/core/invites.ts';
 import { presenceOf, tellAtMs } from '../../src/core/presence.ts';
+import { registrationPowBits } from '../../src/core/registration-work.ts';
 
 test('a bucket gives its burst at once, then its rate, and says when the next token comes', () => {
   const rule = { burst: 3, perSecond: 2 };
@@ -135,17 +136,41 @@ test('invites: defaults, maxima, the quota of the day, and closed servers', () =
 test('a challenge is recognised by its maker alone, and for challengeMs', () => {
   const key = new Uint8Array(32).fill(1);
   const ageMsMax = defaultLimits.challengeMs;
-  const challenge = makeChallenge(key, new Uint8Array(8).fill(2), 1000);
+  const random = new Uint8Array(CHALLENGE_RANDOM_BYTES).fill(2);
+  const challenge = makeChallenge(key, random, { purpose: 'registration', bits: 21, nowMs: 1000 });
   assert.equal(challenge.length, CHALLENGE_BYTES);
-  assert.equal(challengeHolds(challenge, { key, nowMs: 1000 + ageMsMax, ageMsMax }), true);
-  assert.equal(challengeHolds(challenge, { key, nowMs: 1001 + ageMsMax, ageMsMax }), false);
-  assert.equal(challengeHolds(challenge, { key, nowMs: 999, ageMsMax }), false);
-  assert.equal(challengeHolds(challenge, { key: new Uint8Array(32), nowMs: 1000, ageMsMax }), false);
+  const terms = { key, purpose: 'registration', nowMs: 1000, ageMsMax } as const;
+  assert.equal(challengeBits(challenge, { ...terms, nowMs: 1000 + ageMsMax }), 21);
+  assert.equal(challengeBits(challenge, { ...terms, nowMs: 1001 + ageMsMax }), undefined);
+  assert.equal(challengeBits(challenge, { ...terms, nowMs: 999 }), undefined);
+  assert.equal(challengeBits(challenge, { ...terms, key: new Uint8Array(32) }), undefined);
+  assert.equal(challengeBits(challenge, { ...terms, purpose: 'login' }), undefined);
   for (let at = 0; at < challenge.length; at += 1) {
     const changed = challenge.slice();
     changed[at] = (changed[at] ?? 0) ^ 1;
-    assert.equal(challengeHolds(changed, { key, nowMs: 1000, ageMsMax }), false);
+    assert.equal(challengeBits(changed, terms), undefined);
   }
+});
+
+test('work of an open registration doubles whenever what is left has halved, to registrationPowRiseBits and powBitsMax', () => {
+  const { registrationsPerDay: day, opaqueQueuedMax: queue, registrationPowRiseBits, powBitsMax } = defaultLimits;
+  const bits = (today: number, opaqueQueued = 0, base = 20): number =>
+    registrationPowBits(base, { today, opaqueQueued }, defaultLimits);
+  assert.deepEqual(
+    [0, day / 2 - 1, day / 2, (day * 3) / 4].map((today) => bits(today)),
+    [20, 20, 21, 22],
+  );
+  assert.deepEqual(
+    [queue / 2 - 1, queue / 2, (queue * 3) / 4].map((queued) => bits(0, queued)),
+    [20, 21, 22],
+  );
+  // The scarcer of both counts.
+  assert.equal(bits(day / 2, (queue * 3) / 4), 22);
+  for (const none of [day - 1, day, day + 1, 10 * day]) assert.equal(bits(none), 20 + registrationPowRiseBits);
+  assert.equal(bits(day, 0, powBitsMax), powBitsMax);
+  assert.equal(bits(day, 0, powBitsMax - 1), powBitsMax);
+  assert.equal(bits(day, 0, 0), registrationPowRiseBits);
+  assert.equal(registrationPowBits(3, { today: 0, opaqueQueued: 0 }, { ...defaultLimits, registrationsPerDay: 0 }), 7);
 });
 
 test('presence: everyone on a closed server, contacts on an open one; the blocked see offline', () => {

@@ -156,13 +156,16 @@ test('a gate runs a few at a time, lets a bounded number wait, and turns the res
 
 test('work is accepted once, for its own challenge, with enough of it', async () => {
   const work = new Workload(systemEntropy, 1000);
-  const challenge = work.challenge(0);
+  const terms = { purpose: 'registration', bits: 8, nowMs: 0 } as const;
+  const challenge = work.challenge(terms);
   const nonce = await proofOfWork.solve(challenge, 8);
-  const use = (change: object = {}) => work.use({ challenge, nonce, bits: 8, nowMs: 500, ...change });
+  const mine = { challenge, nonce, purpose: 'registration', nowMs: 500 } as const;
+  const use = (change: object = {}) => work.use({ ...mine, ...change });
   assert.equal(use({ nonce: new Uint8Array(7) }), false);
-  assert.equal(use({ bits: 40 }), false);
+  assert.equal(use({ challenge: work.challenge({ ...terms, bits: 60 }) }), false);
+  assert.equal(use({ purpose: 'login' }), false);
   assert.equal(use({ nowMs: 1001 }), false);
-  assert.equal(new Workload(systemEntropy, 1000).use({ challenge, nonce, bits: 8, nowMs: 500 }), false);
+  assert.equal(new Workload(systemEntropy, 1000).use(mine), false);
   assert.equal(use(), true);
   assert.equal(use(), false);
 });

@@ -156,7 +156,16 @@ test('open registration: work is wanted, counted once, and limited per address a
     client.register(await makePerson({ username, server: client.fingerprint }), await solve());
   // registrationsPerAddressPerHour is 2 here.
   await join('walk.in.one');
+  const early = await client.ask('challenge', {}, 'challenge');
   await join('walk.in.two');
+  // Two of registrationsPerDay (3) are gone: one bit more. Who was asked for less a moment ago owes no more than that.
+  assert.equal((await client.ask('challenge', {}, 'challenge')).powBits, 5);
+  assert.equal(early.powBits, 4);
+  const powNonce = await proofOfWork.solve(early.challenge, early.powBits);
+  await assert.rejects(
+    client.request('registerStart', startWith({ challenge: early.challenge, powNonce, username: 'walk.in.two' })),
+    coded('NAME_TAKEN'),
+  );
   await assert.rejects(join('walk.in.three'), coded('RATE_LIMITED'));
   // An invite passes by the limits of strangers.
   const { code } = await adminInvite(open.data);

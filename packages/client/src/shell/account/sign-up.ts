@@ -9,6 +9,7 @@ import { createVault } from '@securechat/e2ee';
 import type { AccountId, control, Fingerprint } from '@securechat/wire';
 import { normaliseUsername, SecureChatError } from '@securechat/wire';
 import type { ClientOptions } from '../../api.ts';
+import { insistOnBearableWork } from '../../core/work-asked.ts';
 import { suitablePassword } from '../../password.ts';
 import { accountFolder, removeAccountFolder } from '../../profile.ts';
 import { RECOVERY_ENTROPY_BYTES, recoveryWordsOf } from '../../recovery-words.ts';
@@ -96,9 +97,6 @@ async function lookIn(input: SignUpInput): Promise<control.ChallengeAnswer> {
   }
 }
 
-/** 2^30 hashes: half an hour of one core. What a server can be told to ask for at most. */
-const POW_BITS_MAX = 30;
-
 interface Proof {
   readonly challenge: Uint8Array;
   readonly nonce: Uint8Array;
@@ -107,8 +105,8 @@ interface Proof {
 async function work(input: SignUpInput, entrance: control.ChallengeAnswer): Promise<Proof | undefined> {
   if (entrance.registration !== 'open' || (input.invite ?? '') !== '') return undefined;
   const { challenge, powBits } = entrance;
-  // Beyond this a server asks for days.
-  if (powBits > POW_BITS_MAX || challenge.length !== POW_CHALLENGE_BYTES) throw new SecureChatError('POW_INVALID');
+  insistOnBearableWork(entrance);
+  if (challenge.length !== POW_CHALLENGE_BYTES) throw new SecureChatError('POW_INVALID');
   const expected = 2 ** powBits;
   const nonce = await proofOfWork.solve(challenge, powBits, {
     onProgress: (hashes) => input.options.onProgress?.('proof-of-work', Math.min(0.99, hashes / expected)),

@@ -3,6 +3,7 @@ import { POW_CHALLENGE_BYTES, proofOfWork, wipe } from '@securechat/crypto';
 import { bindLogin } from '@securechat/session';
 import type { control } from '@securechat/wire';
 import { SecureChatError } from '@securechat/wire';
+import { insistOnBearableWork } from '../../core/work-asked.ts';
 import { normalisedPassword } from '../../password.ts';
 import type { LinkInside } from './link-inside.ts';
 import { startOpaqueLogin } from './opaque.ts';
@@ -41,9 +42,6 @@ export async function loginAccount(
   }
 }
 
-/** Some seconds of a core. A server that asks for more has closed the connection by the time it is done. */
-const POW_BITS_MAX = 22;
-
 /** Somebody guesses at this name from many addresses: the owner, who knows the password, pays with one proof of work. */
 async function startLogin(link: LinkInside, request: control.LoginStart): Promise<ResponseBody> {
   try {
@@ -51,8 +49,10 @@ async function startLogin(link: LinkInside, request: control.LoginStart): Promis
   } catch (error) {
     if (!(error instanceof SecureChatError) || error.code !== 'POW_INVALID') throw error;
     const answer = await link.request('challenge', { login: true });
-    const { challenge, powBits } = answerOf(answer, 'challenge').value;
-    if (powBits > POW_BITS_MAX || challenge.length !== POW_CHALLENGE_BYTES) throw error;
+    const asked = answerOf(answer, 'challenge').value;
+    const { challenge, powBits } = asked;
+    insistOnBearableWork(asked);
+    if (challenge.length !== POW_CHALLENGE_BYTES) throw error;
     const powNonce = await proofOfWork.solve(challenge, powBits);
     return link.request('loginStart', { ...request, challenge, powNonce });
   }
