@@ -7,8 +7,6 @@ import { SecureChatError } from '@securechat/client';
 import type { Person, Stand } from './client-stand.ts';
 import { openPeopledStand, PASSWORD } from './client-stand.ts';
 
-const seconds = (count: number) => ({ timeout: count * 1000 });
-
 async function on(play: (stand: Stand) => Promise<void>, config = {}): Promise<void> {
   const stand = await openPeopledStand(config);
   try {
@@ -28,7 +26,7 @@ const texts = (person: Person): string[] =>
   person.events.flatMap((event) => (event.kind === 'message' ? [event.message.text] : []));
 
 suite('two clients and a server', { concurrency: 3 }, () => {
-  test('two people talk over both transports, and see sent, delivered and read', seconds(60), () =>
+  test('two people talk over both transports, and see sent, delivered and read', () =>
     on(async (stand) => {
       const [alice, bob] = await stand.pair();
       const sent = await alice.client.send('@bob', 'hello bob');
@@ -51,10 +49,9 @@ suite('two clients and a server', { concurrency: 3 }, () => {
           ['hello alice', false, undefined],
         ],
       );
-    }),
-  );
+    }));
 
-  test('many messages at once arrive once each, in order, in both directions', seconds(60), () =>
+  test('many messages at once arrive once each, in order, in both directions', () =>
     on(
       async (stand) => {
         const [alice, bob] = await stand.pair();
@@ -68,10 +65,9 @@ suite('two clients and a server', { concurrency: 3 }, () => {
         assert.deepEqual(texts(alice), numbers);
       },
       { limits: ['messagesPerSecond=1000', 'messagesBurst=1000'] },
-    ),
-  );
+    ));
 
-  test('a rate limit makes the client wait and go on, in order', seconds(60), () =>
+  test('a rate limit makes the client wait and go on, in order', () =>
     on(async (stand) => {
       const [alice, bob] = await stand.pair();
       const numbers = Array.from({ length: 70 }, (_, at) => String(at));
@@ -82,41 +78,36 @@ suite('two clients and a server', { concurrency: 3 }, () => {
         bob.events.some(({ kind }) => kind === 'gap'),
         false,
       );
-    }),
-  );
+    }));
 
-  test(
-    'what is written to somebody away waits for them; what is written without a server waits here',
-    seconds(60),
-    () =>
-      on(async (stand) => {
-        const [alice, bob] = await stand.pair();
-        await bob.client.logout();
-        const first = await alice.client.send('bob', 'one');
-        assert.equal(first.state, 'sent');
-        assert.equal(first.recipient, 'offline');
-        await assert.rejects(alice.client.send('bob', 'now or never', { onlineOnly: true }), code('RECIPIENT_OFFLINE'));
-        await alice.client.send('bob', 'two');
-        const login = await bob.client.login({ username: 'bob', password: PASSWORD });
-        assert.deepEqual(login.unread, [{ user: 'alice', count: 2 }]);
-        assert.deepEqual(texts(bob), ['one', 'two']);
+  test('what is written to somebody away waits for them; what is written without a server waits here', () =>
+    on(async (stand) => {
+      const [alice, bob] = await stand.pair();
+      await bob.client.logout();
+      const first = await alice.client.send('bob', 'one');
+      assert.equal(first.state, 'sent');
+      assert.equal(first.recipient, 'offline');
+      await assert.rejects(alice.client.send('bob', 'now or never', { onlineOnly: true }), code('RECIPIENT_OFFLINE'));
+      await alice.client.send('bob', 'two');
+      const login = await bob.client.login({ username: 'bob', password: PASSWORD });
+      assert.deepEqual(login.unread, [{ user: 'alice', count: 2 }]);
+      assert.deepEqual(texts(bob), ['one', 'two']);
 
-        await stand.stop();
-        await alice.heard('connection', ({ state }) => state === 'offline');
-        const queued = await alice.client.send('bob', 'three');
-        assert.equal(queued.state, 'queued');
-        assert.equal((await alice.client.status()).unsent, 1);
-        await stand.start();
-        await bob.heard('message', ({ message }) => message.text === 'three');
-        await alice.heard('state', ({ id, state }) => id === queued.id && state === 'delivered');
-        assert.equal(
-          bob.events.some(({ kind }) => kind === 'gap'),
-          false,
-        );
-      }),
-  );
+      await stand.stop();
+      await alice.heard('connection', ({ state }) => state === 'offline');
+      const queued = await alice.client.send('bob', 'three');
+      assert.equal(queued.state, 'queued');
+      assert.equal((await alice.client.status()).unsent, 1);
+      await stand.start();
+      await bob.heard('message', ({ message }) => message.text === 'three');
+      await alice.heard('state', ({ id, state }) => id === queued.id && state === 'delivered');
+      assert.equal(
+        bob.events.some(({ kind }) => kind === 'gap'),
+        false,
+      );
+    }));
 
-  test('both start at once and end in one conversation', seconds(60), () =>
+  test('both start at once and end in one conversation', () =>
     on(async (stand) => {
       const [alice, bob] = await stand.pair();
       const sends = await Promise.all([
@@ -130,10 +121,9 @@ suite('two clients and a server', { concurrency: 3 }, () => {
       await bob.heard('message', ({ message }) => message.text === 'a2');
       assert.deepEqual(texts(alice), ['b1', 'b2']);
       assert.deepEqual(texts(bob), ['a1', 'a2']);
-    }),
-  );
+    }));
 
-  test('a profile opens without a server, and a wrong password opens nothing', seconds(60), () =>
+  test('a profile opens without a server, and a wrong password opens nothing', () =>
     on(async (stand) => {
       const [alice, bob] = await stand.pair();
       await alice.client.send('bob', 'remember me');
@@ -151,10 +141,9 @@ suite('two clients and a server', { concurrency: 3 }, () => {
       await again.client.login({ username: 'alice', password: PASSWORD });
       await bob.client.login({ username: 'bob', password: PASSWORD });
       await bob.heard('message', ({ message }) => message.text === 'later');
-    }),
-  );
+    }));
 
-  test('the answers of the original: no such user, yourself, blocked, wrong password, name taken', seconds(60), () =>
+  test('the answers of the original: no such user, yourself, blocked, wrong password, name taken', () =>
     on(async (stand) => {
       const [alice, bob] = await stand.pair();
       await assert.rejects(alice.client.send('nobody', 'x'), code('NO_SUCH_USER'));
@@ -189,10 +178,9 @@ suite('two clients and a server', { concurrency: 3 }, () => {
       await other.client.register({ username: 'carol', password: PASSWORD, invite: stand.invite });
       await other.client.send('alice', 'it is carol');
       await alice.heard('message', ({ message }) => message.from === 'carol');
-    }),
-  );
+    }));
 
-  test('a second login on this machine takes the account over', seconds(60), () =>
+  test('a second login on this machine takes the account over', () =>
     on(async (stand) => {
       const [alice, bob] = await stand.pair();
       const second = await stand.client('alice', 'tcp');
@@ -203,10 +191,9 @@ suite('two clients and a server', { concurrency: 3 }, () => {
       await bob.client.send('alice', 'who is there');
       await second.heard('message', ({ message }) => message.text === 'who is there');
       await assert.rejects(alice.client.send('bob', 'x'), code('NOT_LOGGED_IN'));
-    }),
-  );
+    }));
 
-  test('recovery words bring an account back on an empty device, and its conversations go on', seconds(90), () =>
+  test('recovery words bring an account back on an empty device, and its conversations go on', () =>
     on(async (stand) => {
       const [alice, bob] = await stand.pair();
       const made = stand.registered.alice;
@@ -247,10 +234,9 @@ suite('two clients and a server', { concurrency: 3 }, () => {
       await bob.heard('message', ({ message }) => message.text === 'from the old device again');
       const history = await alice.client.history({ with: 'bob' });
       assert.equal(history[0]?.text, 'from the old device');
-    }),
-  );
+    }));
 
-  test('a key reset: unverified contacts go on, a verified one halts until verified again', seconds(90), () =>
+  test('a key reset: unverified contacts go on, a verified one halts until verified again', () =>
     on(async (stand) => {
       const [alice, bob] = await stand.pair();
       await alice.client.send('bob', 'before');
@@ -282,10 +268,9 @@ suite('two clients and a server', { concurrency: 3 }, () => {
       assert.equal((await alice.client.verify('bob', again.safetyNumber)).verified, true);
       await alice.client.send('bob', 'goes on');
       await bob.heard('message', ({ message }) => message.text === 'goes on');
-    }),
-  );
+    }));
 
-  test('what a reset keeps from arriving comes back as failed, and can be sent again', seconds(90), () =>
+  test('what a reset keeps from arriving comes back as failed, and can be sent again', () =>
     on(async (stand) => {
       const [alice, bob] = await stand.pair();
       const made = stand.registered.bob;
@@ -300,10 +285,9 @@ suite('two clients and a server', { concurrency: 3 }, () => {
       assert.equal((await alice.client.resend(lost.id)).state, 'sent');
       await fresh.heard('message', ({ message }) => message.text === 'lost');
       await assert.rejects(alice.client.resend(lost.id), code('NO_SUCH_GROUP'));
-    }),
-  );
+    }));
 
-  test('a file is offered, accepted, sent, verified; another is declined', seconds(90), () =>
+  test('a file is offered, accepted, sent, verified; another is declined', () =>
     on(async (stand) => {
       const [alice, bob] = await stand.pair();
       const content = Buffer.alloc(3 * 1024 * 1024 + 17, 'every byte counts. ');
@@ -334,10 +318,9 @@ suite('two clients and a server', { concurrency: 3 }, () => {
       assert.equal(twice.path, join(bob.downloads, 'report (2).txt'));
       await assert.rejects(alice.client.sendFile('bob', join(stand.folder, 'absent')), code('FILE_NOT_FOUND'));
       await assert.rejects(alice.client.sendFile('bob', stand.folder), code('FILE_UNREADABLE'));
-    }),
-  );
+    }));
 
-  test('a file survives the loss of the connection on both sides', seconds(90), () =>
+  test('a file survives the loss of the connection on both sides', () =>
     on(async (stand) => {
       const [alice, bob] = await stand.pair();
       const content = Buffer.alloc(12 * 1024 * 1024, 'again and again ');
@@ -351,10 +334,9 @@ suite('two clients and a server', { concurrency: 3 }, () => {
       const received = await bob.heard('fileReceived');
       assert.ok(readFileSync(received.path).equals(content));
       await alice.heard('fileDelivered');
-    }),
-  );
+    }));
 
-  test('presence follows who comes and goes', seconds(60), () =>
+  test('presence follows who comes and goes', () =>
     on(async (stand) => {
       const [alice, bob] = await stand.pair();
       await alice.client.send('bob', 'hi');
@@ -365,10 +347,9 @@ suite('two clients and a server', { concurrency: 3 }, () => {
       const [contact] = await alice.client.contacts();
       assert.equal(contact?.user, 'bob');
       assert.equal(contact.verified, false);
-    }),
-  );
+    }));
 
-  test('an invite made by one lets another in; a deleted account is gone on both sides', seconds(60), () =>
+  test('an invite made by one lets another in; a deleted account is gone on both sides', () =>
     on(async (stand) => {
       const [alice] = await stand.pair();
       const invite = await alice.client.invite({ uses: 1 });
@@ -382,10 +363,9 @@ suite('two clients and a server', { concurrency: 3 }, () => {
       assert.equal(await dora.client.hasProfile('dora'), false);
       await assert.rejects(dora.client.login({ username: 'dora', password: PASSWORD }), code('AUTH_FAILED'));
       await assert.rejects(alice.client.send('dora', 'where are you'), code('NO_SUCH_USER'));
-    }),
-  );
+    }));
 
-  test('open registration asks for work and for consent to the server, whose key is pinned then', seconds(60), () =>
+  test('open registration asks for work and for consent to the server, whose key is pinned then', () =>
     on(
       async (stand) => {
         const [server = ''] = stand.address('ws').split('#');
@@ -406,6 +386,5 @@ suite('two clients and a server', { concurrency: 3 }, () => {
         await assert.rejects(stand.client('erin', 'ws', { server: other }), code('SERVER_KEY_CHANGED'));
       },
       { registration: 'open', registrationPowBits: 10 },
-    ),
-  );
+    ));
 });

@@ -7,9 +7,7 @@ import { SecureChatError } from '@securechat/client';
 import { joining, PASSWORD } from './client-stand.ts';
 import { changed, one, withLiar } from './lying-server.ts';
 
-const seconds = (count: number) => ({ timeout: count * 1000 });
-
-test('coming back with the words: a wrong vault or certificate publishes nothing', seconds(60), () =>
+test('coming back with the words: a wrong vault or certificate publishes nothing', () =>
   withLiar(async (liar) => {
     const { stand } = liar;
     const alice = await stand.client('alice');
@@ -59,10 +57,9 @@ test('coming back with the words: a wrong vault or certificate publishes nothing
     assert.equal(liar.requests.includes('publishDevices'), false);
     liar.honest();
     assert.equal((await enter()).username, 'alice');
-  }),
-);
+  }));
 
-test('another OPAQUE setup at a known server is refused, and nothing but the first message is sent', seconds(60), () =>
+test('another OPAQUE setup at a known server is refused, and nothing but the first message is sent', () =>
   withLiar(async ({ stand, requests }) => {
     const alice = await stand.client('alice');
     const account = { username: 'alice', password: PASSWORD };
@@ -82,10 +79,9 @@ test('another OPAQUE setup at a known server is refused, and nothing but the fir
       requests.filter((kind) => kind !== 'loginStart'),
       [],
     );
-  }),
-);
+  }));
 
-test('a registration that asks for impossible work, and an invite that is none, are refused', seconds(60), () =>
+test('a registration that asks for impossible work, and an invite that is none, are refused', () =>
   withLiar(async (liar) => {
     const { stand } = liar;
     const alice = await joining(stand, 'alice');
@@ -105,10 +101,9 @@ test('a registration that asks for impossible work, and an invite that is none, 
     }
     liar.lie('challenge', (honest) => changed(honest, { registration: '\u001b]0;x\u0007' }));
     await assert.rejects(carol.client.registration(), one('MALFORMED'));
-  }),
-);
+  }));
 
-test('the answer to a registration is lost: the words are shown all the same, and they work', seconds(60), () =>
+test('the answer to a registration is lost: the words are shown all the same, and they work', () =>
   withLiar(async (liar) => {
     const { stand } = liar;
     const account = { username: 'dora', password: PASSWORD };
@@ -124,10 +119,9 @@ test('the answer to a registration is lost: the words are shown all the same, an
     const elsewhere = await stand.client('elsewhere');
     await assert.rejects(elsewhere.client.login(account), one('RECOVERY_WORDS_REQUIRED'));
     assert.equal((await elsewhere.client.login({ ...account, recoveryWords })).username, 'dora');
-  }),
-);
+  }));
 
-test('the last message of a registration never arrives: it can be repeated', seconds(60), () =>
+test('the last message of a registration never arrives: it can be repeated', () =>
   withLiar(async (liar) => {
     const { stand } = liar;
     const account = { username: 'emil', password: PASSWORD, invite: stand.invite };
@@ -140,5 +134,4 @@ test('the last message of a registration never arrives: it can be repeated', sec
     await assert.rejects(emil.client.register(account), one('CONNECTION_LOST'));
     liar.honest();
     assert.ok((await emil.client.register(account)).recoveryWords);
-  }),
-);
+  }));

@@ -13,7 +13,7 @@ const texts = (person: Person): string[] =>
   person.events.flatMap((event) => (event.kind === 'message' ? [event.message.text] : []));
 
 // One server and two people for all of it: registering costs seconds.
-test('two people at a server that lies', { timeout: 90_000 }, (t) =>
+test('two people at a server that lies', (t) =>
   withLiar(async (liar) => {
     const [alice, bob] = await Promise.all([joining(liar.stand, 'alice', 'ws'), joining(liar.stand, 'bob', 'tcp')]);
     const said: string[] = [];
@@ -108,5 +108,4 @@ test('two people at a server that lies', { timeout: 90_000 }, (t) =>
       liar.honest();
       await says('after the refusals');
     });
-  }),
-);
+  }));

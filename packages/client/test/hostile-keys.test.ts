@@ -12,7 +12,6 @@ import { certifyAccount, certifyDevice, createDeviceKeys, recoverySigning } from
 import type { Actor, Play } from './doubles/play.ts';
 import { createActor, on, until } from './doubles/play.ts';
 
-const seconds = (count: number) => ({ timeout: count * 1000 });
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 let identity: RsaPrivate<'identity'>;
@@ -81,7 +80,7 @@ async function verifyBob({ alice }: Play): Promise<void> {
   await alice.engine.ledger.commit([{ put: 'contact', value: { ...contact, verified: true } }]);
 }
 
-test('another identity of an unverified contact is told, and everything to the old keys stops', seconds(30), () =>
+test('another identity of an unverified contact is told, and everything to the old keys stops', () =>
   on(async (play) => {
     const { alice, bob, office } = play;
     await alice.sender.send('bob', 'first', {});
@@ -96,10 +95,9 @@ test('another identity of an unverified contact is told, and everything to the o
     await assert.rejects(alice.sender.send('bob', 'second', {}), { code: 'NO_KEYS' });
     assert.equal(office.submitted.length, before);
     assert.equal(alice.engine.ledger.contacts.get('bob')?.changed, true);
-  }),
-);
+  }));
 
-test('another identity of a verified contact halts sending until a person looked at it', seconds(30), () =>
+test('another identity of a verified contact halts sending until a person looked at it', () =>
   on(async (play) => {
     const { alice, bob, office } = play;
     await alice.sender.send('bob', 'first', {});
@@ -116,10 +114,9 @@ test('another identity of a verified contact halts sending until a person looked
     await alice.start();
     await assert.rejects(alice.sender.send('bob', 'third', {}), { code: 'KEY_CHANGED' });
     assert.equal(office.submitted.length, before);
-  }),
-);
+  }));
 
-test('an identity that changes while messages wait fails them: none goes to the new keys by itself', seconds(30), () =>
+test('an identity that changes while messages wait fails them: none goes to the new keys by itself', () =>
   on(async (play) => {
     const { alice, bob, office } = play;
     await alice.sender.send('bob', 'first', {});
@@ -136,8 +133,7 @@ test('an identity that changes while messages wait fails them: none goes to the 
     assert.deepEqual(later, [], 'nothing was founded with the new keys');
     const told = alice.events.filter((event) => event.kind === 'state' && event.id === id);
     assert.ok(told.every((event) => event.kind === 'state' && event.state !== 'delivered'));
-  }, 60),
-);
+  }, 60));
 
 const refusals: readonly {
   readonly name: string;
@@ -178,7 +174,7 @@ const refusals: readonly {
 ];
 
 for (const { name, lie } of refusals)
-  test(`at the look-up of a known contact, ${name}: refused, and what is known stays`, seconds(30), () =>
+  test(`at the look-up of a known contact, ${name}: refused, and what is known stays`, () =>
     on(async (play) => {
       const { alice, bob } = play;
       await alice.sender.send('bob', 'first', {});
@@ -204,10 +200,9 @@ for (const { name, lie } of refusals)
       );
       await alice.sender.send('bob', 'second', {});
       await shows(bob, ['first', 'second']);
-    }),
-  );
+    }));
 
-test('at the first look-up, the answer about somebody else is refused and nothing is sent', seconds(30), () =>
+test('at the first look-up, the answer about somebody else is refused and nothing is sent', () =>
   on(async (play) => {
     const { alice, office } = play;
     const { accountJws, listJws, deviceJws, account } = alice.record;
@@ -216,12 +211,11 @@ test('at the first look-up, the answer about somebody else is refused and nothin
     await assert.rejects(alice.sender.send('bob', 'first', {}), { code: 'CERTIFICATE_REJECTED' });
     assert.equal(alice.engine.ledger.contacts.size, 0);
     assert.equal(office.submitted.length, 0);
-  }),
-);
+  }));
 
 // ---- key packages
 
-test('the key package of another device, a damaged one, or none: NO_KEYS, and nothing is sent', seconds(60), () =>
+test('the key package of another device, a damaged one, or none: NO_KEYS, and nothing is sent', () =>
   on(async (play) => {
     const { alice, bob, office } = play;
     const carol = await createActor(office, 'carol', 2);
@@ -264,19 +258,17 @@ test('the key package of another device, a damaged one, or none: NO_KEYS, and no
     }
     assert.equal(office.submitted.length, 0);
     await carol.engine.stop();
-  }),
-);
+  }));
 
-test('an expired key package is not used', seconds(30), () =>
+test('an expired key package is not used', () =>
   on(async (play) => {
     const { alice, office } = play;
     alice.nowMs = () => Date.now() + 91 * DAY_MS;
     await assert.rejects(alice.sender.send('bob', 'hello', {}), { code: 'NO_KEYS' });
     assert.equal(office.submitted.length, 0);
-  }),
-);
+  }));
 
-test('one key package given to two people: the second is refused by its owner, who sees a gap', seconds(60), () =>
+test('one key package given to two people: the second is refused by its owner, who sees a gap', () =>
   on(async (play) => {
     const { alice, bob, office } = play;
     const carol = await createActor(office, 'carol', 2);
@@ -294,10 +286,9 @@ test('one key package given to two people: the second is refused by its owner, w
     assert.deepEqual(bob.texts, ['from alice']);
     assert.ok(bob.gaps.includes('UNDECRYPTABLE'));
     await carol.engine.stop();
-  }),
-);
+  }));
 
-test('two foundings accepted for one slot: both are read, and both sides write in the same one', seconds(60), () =>
+test('two foundings accepted for one slot: both are read, and both sides write in the same one', () =>
   on(async (play) => {
     const { alice, bob, office } = play;
     const held: { readonly to: Actor; readonly row: Deliver }[] = [];
@@ -337,10 +328,9 @@ test('two foundings accepted for one slot: both are read, and both sides write i
     const groups = new Set(office.submitted.filter(({ kind }) => kind === 'message').map(({ group }) => group));
     assert.equal(groups.size, 1);
     assert.deepEqual([...alice.gaps, ...bob.gaps], []);
-  }),
-);
+  }));
 
-test('a device that was taken off the list is not heard any more once the conversation went on', seconds(60), () =>
+test('a device that was taken off the list is not heard any more once the conversation went on', () =>
   on(async (play) => {
     const { alice, bob, office } = play;
     await alice.sender.send('bob', 'first', {});
@@ -385,5 +375,4 @@ test('a device that was taken off the list is not heard any more once the conver
       () => `${alice.engine.ledger.cursor}`,
     );
     assert.deepEqual(alice.gaps.slice(from), ['SENDER_RESET']);
-  }),
-);
+  }));

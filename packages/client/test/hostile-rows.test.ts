@@ -11,7 +11,6 @@ import { OfficeLink } from './doubles/post-office.ts';
 import type { Actor, Play } from './doubles/play.ts';
 import { on, until } from './doubles/play.ts';
 
-const seconds = (count: number) => ({ timeout: count * 1000 });
 const settle = (ms = 60) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** The device of an actor as the server holds it. */
@@ -47,7 +46,7 @@ async function talking(play: Play): Promise<Deliver[]> {
   return rows;
 }
 
-test('a row that comes twice, or again under a new number, is shown once and is no gap', seconds(30), () =>
+test('a row that comes twice, or again under a new number, is shown once and is no gap', () =>
   on(async (play) => {
     const { alice, bob, office } = play;
     await talking(play);
@@ -57,10 +56,9 @@ test('a row that comes twice, or again under a new number, is shown once and is 
     await settle();
     assert.deepEqual(bob.texts, ['first', 'second']);
     assert.deepEqual(bob.gaps, []);
-  }),
-);
+  }));
 
-test('the rows of the founding, replayed after everything, change nothing', seconds(30), () =>
+test('the rows of the founding, replayed after everything, change nothing', () =>
   on(async (play) => {
     const { alice, bob, office } = play;
     const rows: Deliver[] = [];
@@ -82,10 +80,9 @@ test('the rows of the founding, replayed after everything, change nothing', seco
       after.map(({ group, state }) => [group, state]),
       before.map(({ group, state }) => [group, state]),
     );
-  }),
-);
+  }));
 
-test('a hole in the numbers, and a number that goes back, show a gap and no message twice', seconds(30), () =>
+test('a hole in the numbers, and a number that goes back, show a gap and no message twice', () =>
   on(async (play) => {
     const { alice, bob, office } = play;
     const rows = await talking(play);
@@ -111,10 +108,9 @@ test('a hole in the numbers, and a number that goes back, show a gap and no mess
       () => `two gaps: ${bob.gaps.join()}`,
     );
     assert.deepEqual(new Set(bob.gaps), new Set(['GAP']));
-  }),
-);
+  }));
 
-test('a dropped message is a gap as soon as the next one comes', seconds(30), () =>
+test('a dropped message is a gap as soon as the next one comes', () =>
   on(async (play) => {
     const { alice, bob, office } = play;
     await talking(play);
@@ -126,10 +122,9 @@ test('a dropped message is a gap as soon as the next one comes', seconds(30), ()
     assert.deepEqual(bob.gaps, ['GAP']);
     const gap = bob.events.find(({ kind }) => kind === 'gap');
     assert.deepEqual(gap, { kind: 'gap', conversation: '@alice', missing: 1, code: 'GAP' });
-  }),
-);
+  }));
 
-test('messages in another order are shown once each, with a gap in between', seconds(30), () =>
+test('messages in another order are shown once each, with a gap in between', () =>
   on(async (play) => {
     const { alice, bob, office } = play;
     await talking(play);
@@ -142,10 +137,9 @@ test('messages in another order are shown once each, with a gap in between', sec
     for (const row of held.toReversed()) office.put(deviceOf(play, bob), row);
     await shows(bob, ['first', 'three', 'two', 'one']);
     assert.deepEqual(bob.gaps, ['GAP']);
-  }),
-);
+  }));
 
-test('a message that is moved to another group is not read there', seconds(30), () =>
+test('a message that is moved to another group is not read there', () =>
   on(async (play) => {
     const { alice, bob, office } = play;
     await talking(play);
@@ -161,10 +155,9 @@ test('a message that is moved to another group is not read there', seconds(30), 
     await shows(bob, ['first', 'here']);
     // Its chain number is missing where it was written.
     assert.deepEqual(bob.gaps, ['GAP']);
-  }),
-);
+  }));
 
-test('bytes changed anywhere in a message or an invitation are a gap, and what is whole is read', seconds(60), () =>
+test('bytes changed anywhere in a message or an invitation are a gap, and what is whole is read', () =>
   on(async (play) => {
     const { alice, bob, office } = play;
     await talking(play);
@@ -184,10 +177,9 @@ test('bytes changed anywhere in a message or an invitation are a gap, and what i
     assert.ok(damages > 0);
     assert.ok(bob.gaps.every((code) => code === 'UNDECRYPTABLE') && bob.gaps.length >= 5, bob.gaps.join());
     assert.deepEqual(alice.gaps, []);
-  }),
-);
+  }));
 
-test('an invitation with changed bytes is refused; the whole one behind it is taken', seconds(60), () =>
+test('an invitation with changed bytes is refused; the whole one behind it is taken', () =>
   on(async (play) => {
     const { alice, bob, office } = play;
     office.tamper = (row) => {
@@ -204,10 +196,9 @@ test('an invitation with changed bytes is refused; the whole one behind it is ta
     await shows(bob, ['first']);
     assert.equal(bob.gaps.length, 7);
     assert.equal(bob.engine.ledger.conversation('alice').lineage.length, 1);
-  }),
-);
+  }));
 
-test('rows that no client writes are gaps and stop nothing', seconds(60), () =>
+test('rows that no client writes are gaps and stop nothing', () =>
   on(async (play) => {
     const { alice, bob, office } = play;
     await talking(play);
@@ -235,10 +226,9 @@ test('rows that no client writes are gaps and stop nothing', seconds(60), () =>
     await shows(bob, ['first', 'second']);
     assert.equal(bob.engine.connection, 'online');
     assert.ok(bob.gaps.length >= 20, String(bob.gaps.length));
-  }),
-);
+  }));
 
-test('a flood before the attach is stored ends that connection, and the next one is heard', seconds(30), () =>
+test('a flood before the attach is stored ends that connection, and the next one is heard', () =>
   on(async (play) => {
     const { alice, bob, office } = play;
     await talking(play);
@@ -269,10 +259,9 @@ test('a flood before the attach is stored ends that connection, and the next one
     );
     await alice.sender.send('bob', 'second', {});
     await shows(bob, ['first', 'second']);
-  }),
-);
+  }));
 
-test('a row whose reading fails for a reason that passes is kept, and read at the next attach', seconds(30), () =>
+test('a row whose reading fails for a reason that passes is kept, and read at the next attach', () =>
   on(async (play) => {
     const { alice, bob } = play;
     await talking(play);
@@ -298,10 +287,9 @@ test('a row whose reading fails for a reason that passes is kept, and read at th
     await shows(bob, ['first', 'second', 'third']);
     assert.equal(bob.engine.ledger.parked.size, 0);
     assert.deepEqual(bob.gaps, []);
-  }),
-);
+  }));
 
-test('more rows than the window allows end the connection, and the memory stays bounded', seconds(30), () =>
+test('more rows than the window allows end the connection, and the memory stays bounded', () =>
   on(async (play) => {
     const { alice, bob } = play;
     const rows = await talking(play);
@@ -319,10 +307,9 @@ test('more rows than the window allows end the connection, and the memory stays 
       () => bob.events.slice(from).some((event) => event.kind === 'connection' && event.state === 'offline'),
       () => 'the connection ends',
     );
-  }),
-);
+  }));
 
-test('a bounce of an accepted message shows it as failed; one of an unknown id is nothing', seconds(30), () =>
+test('a bounce of an accepted message shows it as failed; one of an unknown id is nothing', () =>
   on(async (play) => {
     const { alice, office } = play;
     await talking(play);
@@ -343,10 +330,9 @@ test('a bounce of an accepted message shows it as failed; one of an unknown id i
     );
     await settle();
     assert.deepEqual(failed(), [{ kind: 'state', id, conversation: '@bob', state: 'failed', code: 'RECIPIENT_RESET' }]);
-  }),
-);
+  }));
 
-test('a bounce instead of an acceptance fails the message, and what follows goes out', seconds(30), () =>
+test('a bounce instead of an acceptance fails the message, and what follows goes out', () =>
   on(async (play) => {
     const { alice, bob, office } = play;
     await talking(play);
@@ -370,36 +356,31 @@ test('a bounce instead of an acceptance fails the message, and what follows goes
     await alice.sender.send('bob', 'third', {});
     await shows(bob, ['first', 'third']);
     assert.equal(alice.engine.unsent, 0);
-  }),
-);
+  }));
 
-test(
-  'a message that was called refused and delivered all the same is shown once, and nothing is lost',
-  seconds(30),
-  () =>
-    on(async (play) => {
-      const { alice, bob, office } = play;
-      await talking(play);
-      const rows: Deliver[] = [];
-      office.mishap = (submit) => {
-        rows.push({
-          seq: 0 as MailboxSeq,
-          kind: 'message',
-          group: submit.group,
-          storedAtMs: 0,
-          payload: submit.payload,
-        });
-        office.mishap = () => 'none';
-        return new SecureChatError('BLOCKED');
-      };
-      await assert.rejects(alice.sender.send('bob', 'refused', {}), { code: 'BLOCKED' });
-      for (const row of rows) office.put(deviceOf(play, bob), row);
-      await alice.sender.send('bob', 'next', {});
-      await shows(bob, ['first', 'refused', 'next']);
-    }),
-);
+test('a message that was called refused and delivered all the same is shown once, and nothing is lost', () =>
+  on(async (play) => {
+    const { alice, bob, office } = play;
+    await talking(play);
+    const rows: Deliver[] = [];
+    office.mishap = (submit) => {
+      rows.push({
+        seq: 0 as MailboxSeq,
+        kind: 'message',
+        group: submit.group,
+        storedAtMs: 0,
+        payload: submit.payload,
+      });
+      office.mishap = () => 'none';
+      return new SecureChatError('BLOCKED');
+    };
+    await assert.rejects(alice.sender.send('bob', 'refused', {}), { code: 'BLOCKED' });
+    for (const row of rows) office.put(deviceOf(play, bob), row);
+    await alice.sender.send('bob', 'next', {});
+    await shows(bob, ['first', 'refused', 'next']);
+  }));
 
-test('EPOCH_STALE for a message that was stored: encrypted again, it is still shown once', seconds(30), () =>
+test('EPOCH_STALE for a message that was stored: encrypted again, it is still shown once', () =>
   on(async (play) => {
     const { alice, bob, office } = play;
     await talking(play);
@@ -420,8 +401,7 @@ test('EPOCH_STALE for a message that was stored: encrypted again, it is still sh
     await shows(bob, ['first', 'second', 'third']);
     await settle();
     assert.deepEqual(bob.texts, ['first', 'second', 'third']);
-  }),
-);
+  }));
 
 // ---- what the server says at attach
 
@@ -435,7 +415,7 @@ function atAttach(play: Play, change: (answer: control.Attached) => control.Atta
   };
 }
 
-test('a server put back to an older mailbox is noticed, and nothing new is taken for old', seconds(30), () =>
+test('a server put back to an older mailbox is noticed, and nothing new is taken for old', () =>
   on(async (play) => {
     const { alice, bob } = play;
     await talking(play);
@@ -454,34 +434,29 @@ test('a server put back to an older mailbox is noticed, and nothing new is taken
     );
     await alice.sender.send('bob', 'third', {});
     await shows(bob, ['first', 'second', 'third']);
-  }),
-);
+  }));
 
-test(
-  'a hole in a conversation is shown, although the power fails as the message behind it is stored',
-  seconds(30),
-  () =>
-    on(async (play) => {
-      const { alice, bob, office } = play;
-      await talking(play);
-      office.tamper = () => [];
-      await alice.sender.send('bob', 'second', {});
-      office.tamper = (row) => [row];
-      bob.store.cutAfter = { commits: bob.store.commits + 1, applied: true };
-      const off = Promise.withResolvers<void>();
-      const cut = bob.store.onCut;
-      bob.store.onCut = () => (cut(), off.resolve());
-      await alice.sender.send('bob', 'third', {});
-      await off.promise;
-      await bob.crash();
-      assert.deepEqual(await bob.history('alice'), ['first', 'third']);
-      assert.ok(
-        bob.events.some((event) => event.kind === 'gap' && event.conversation === '@alice' && event.missing === 1),
-      );
-    }),
-);
+test('a hole in a conversation is shown, although the power fails as the message behind it is stored', () =>
+  on(async (play) => {
+    const { alice, bob, office } = play;
+    await talking(play);
+    office.tamper = () => [];
+    await alice.sender.send('bob', 'second', {});
+    office.tamper = (row) => [row];
+    bob.store.cutAfter = { commits: bob.store.commits + 1, applied: true };
+    const off = Promise.withResolvers<void>();
+    const cut = bob.store.onCut;
+    bob.store.onCut = () => (cut(), off.resolve());
+    await alice.sender.send('bob', 'third', {});
+    await off.promise;
+    await bob.crash();
+    assert.deepEqual(await bob.history('alice'), ['first', 'third']);
+    assert.ok(
+      bob.events.some((event) => event.kind === 'gap' && event.conversation === '@alice' && event.missing === 1),
+    );
+  }));
 
-test('a server that forgot accepted messages is noticed: they are shown as failed', seconds(30), () =>
+test('a server that forgot accepted messages is noticed: they are shown as failed', () =>
   on(async (play) => {
     const { alice, office } = play;
     await talking(play);
@@ -499,10 +474,9 @@ test('a server that forgot accepted messages is noticed: they are shown as faile
       assert.equal(failures().length, count);
     }
     assert.deepEqual(failures(), [{ kind: 'state', id, conversation: '@bob', state: 'failed', code: 'EXPIRED' }]);
-  }),
-);
+  }));
 
-test('numbers that no server reaches are refused, and use up none of ours', seconds(30), () =>
+test('numbers that no server reaches are refused, and use up none of ours', () =>
   on(async (play) => {
     const { alice } = play;
     await talking(play);
@@ -513,10 +487,9 @@ test('numbers that no server reaches are refused, and use up none of ours', seco
       assert.equal(await alice.start(), 'MALFORMED');
       assert.equal(alice.engine.ledger.counters.submitNumber, submitNumber);
     }
-  }),
-);
+  }));
 
-test('rows that are announced and never come hold nothing back for long', seconds(40), () =>
+test('rows that are announced and never come hold nothing back for long', () =>
   on(async (play) => {
     const { alice, bob } = play;
     await talking(play);
@@ -533,10 +506,9 @@ test('rows that are announced and never come hold nothing back for long', second
     assert.deepEqual(alice.gaps, ['GAP']);
     await alice.sender.send('bob', 'second', {});
     await shows(bob, ['first', 'second']);
-  }),
-);
+  }));
 
-test('events without end cost a look-up and a refill a second, not one each', seconds(30), () =>
+test('events without end cost a look-up and a refill a second, not one each', () =>
   on(async (play) => {
     const { alice, bob, office } = play;
     await talking(play);
@@ -548,9 +520,13 @@ test('events without end cost a look-up and a refill a second, not one each', se
         events.onEvent({ body: { $case: 'stock', value: { left: 0 } } });
       }
     });
+    const startMs = performance.now();
     await settle(1500);
-    assert.ok(office.requests.length >= 1);
-    assert.ok(office.requests.length < 20, `${office.requests.length} requests`);
+    await until(
+      () => office.requests.length > 0,
+      () => 'a look-up',
+    );
+    const most = 10 + ((performance.now() - startMs) / 1000) * 7;
+    assert.ok(office.requests.length < most, `${office.requests.length} requests`);
     assert.ok(alice.engine.ledger.keyPackages.size < 100, `${alice.engine.ledger.keyPackages.size} key packages`);
-  }),
-);
+  }));

@@ -17,7 +17,7 @@ function offered({ office, bob }: Play): string[] {
   return [...keyPackages, lastResort].map(toBase64url);
 }
 
-test('after 60 days connected every key package at the server is a fresh one', { timeout: 30_000 }, () =>
+test('after 60 days connected every key package at the server is a fresh one', () =>
   on(async (play) => {
     const { bob } = play;
     const before = offered(play);
@@ -33,10 +33,9 @@ test('after 60 days connected every key package at the server is a fresh one', {
       [...before, ...offered(play)].every((one) => records.includes(one)),
       'invitations under the old packages can still be read',
     );
-  }),
-);
+  }));
 
-test('a last-resort package is replaced each month while connected', { timeout: 30_000 }, () =>
+test('a last-resort package is replaced each month while connected', () =>
   on(async (play) => {
     const { bob } = play;
     const before = offered(play);
@@ -47,10 +46,9 @@ test('a last-resort package is replaced each month while connected', { timeout: 
       () => 'a fresh last-resort package',
     );
     assert.deepEqual(offered(play).slice(0, -1), before.slice(0, -1), 'the others are good for longer');
-  }),
-);
+  }));
 
-test('one day is seen to once, however often the pulse comes', { timeout: 30_000 }, () =>
+test('one day is seen to once, however often the pulse comes', () =>
   on(async ({ bob, office }) => {
     const puts = () => office.requests.filter((kind) => kind === 'putKeyPackages').length;
     const before = puts();
@@ -66,36 +64,29 @@ test('one day is seen to once, however often the pulse comes', { timeout: 30_000
     // Whatever the first day asked for besides would come before this.
     await asked(2);
     assert.equal(puts(), before + 2);
-  }),
-);
+  }));
 
-test(
-  'a server that always has packages of another life, and no last-resort one, does not fill the disk',
-  {
-    timeout: 30_000,
-  },
-  () =>
-    on(async (play) => {
-      const { ledger } = play.bob.engine;
-      const madeMs = Date.now();
-      // As many as are kept, but for ten.
-      const record = (at: number): KeyPackageRecord => ({
-        reference: sha256(new Uint8Array([at >> 8, at & 255])),
-        keyPackage: new Uint8Array(8),
-        secrets: new Uint8Array(8),
-        lastResort: false,
-        published: true,
-        madeMs,
-      });
-      const fill = Array.from({ length: 990 - ledger.keyPackages.size }, (_, at) => record(at));
-      await ledger.commit(fill.map((value) => ({ put: 'keyPackage', value })));
-      for (let attach = 0; attach < 3; attach += 1) {
-        await replenish(play.bob.engine, 2 ** 30, false, true);
-        await replenish(play.bob.engine, 0, false);
-      }
-      assert.equal(ledger.keyPackages.size, 1000);
-      // What is left to be offered is one that can be opened.
-      const [lastResort] = [...ledger.keyPackages.values()].filter((one) => one.lastResort);
-      assert.equal(offered(play).at(-1), toBase64url(lastResort?.keyPackage ?? new Uint8Array(0)));
-    }),
-);
+test('a server that always has packages of another life, and no last-resort one, does not fill the disk', () =>
+  on(async (play) => {
+    const { ledger } = play.bob.engine;
+    const madeMs = Date.now();
+    // As many as are kept, but for ten.
+    const record = (at: number): KeyPackageRecord => ({
+      reference: sha256(new Uint8Array([at >> 8, at & 255])),
+      keyPackage: new Uint8Array(8),
+      secrets: new Uint8Array(8),
+      lastResort: false,
+      published: true,
+      madeMs,
+    });
+    const fill = Array.from({ length: 990 - ledger.keyPackages.size }, (_, at) => record(at));
+    await ledger.commit(fill.map((value) => ({ put: 'keyPackage', value })));
+    for (let attach = 0; attach < 3; attach += 1) {
+      await replenish(play.bob.engine, 2 ** 30, false, true);
+      await replenish(play.bob.engine, 0, false);
+    }
+    assert.equal(ledger.keyPackages.size, 1000);
+    // What is left to be offered is one that can be opened.
+    const [lastResort] = [...ledger.keyPackages.values()].filter((one) => one.lastResort);
+    assert.equal(offered(play).at(-1), toBase64url(lastResort?.keyPackage ?? new Uint8Array(0)));
+  }));

@@ -36,7 +36,7 @@ async function read(play: Play, count: number): Promise<void> {
   );
 }
 
-test('the sender hears of what was read now, whatever was written in between', { timeout: 30_000 }, () =>
+test('the sender hears of what was read now, whatever was written in between', () =>
   on(async (play) => {
     const { alice, bob } = play;
     await write(alice, 'bob', ['one', 'two', 'three']);
@@ -54,10 +54,9 @@ test('the sender hears of what was read now, whatever was written in between', {
     );
     await read(play, 4);
     assert.deepEqual(await knownRead(play), ['one', 'two', 'three', 'four']);
-  }),
-);
+  }));
 
-test('of many unread messages the sender hears of the newest 256', { timeout: 60_000 }, () =>
+test('of many unread messages the sender hears of the newest 256', () =>
   on(async (play) => {
     const { alice } = play;
     const texts = Array.from({ length: 260 }, (_, at) => `${at}`);
@@ -65,10 +64,9 @@ test('of many unread messages the sender hears of the newest 256', { timeout: 60
     await hasUnread(play, 260);
     await read(play, 256);
     assert.deepEqual(await knownRead(play), texts.slice(4));
-  }),
-);
+  }));
 
-test('what a message writes does not grow with what is unread', { timeout: 30_000 }, () =>
+test('what a message writes does not grow with what is unread', () =>
   on(async (play) => {
     const { alice, bob } = play;
     const bytes = async (): Promise<number> => {
@@ -85,5 +83,4 @@ test('what a message writes does not grow with what is unread', { timeout: 30_00
     await write(alice, 'bob', ['two', 'three', 'four']);
     await hasUnread(play, 4);
     assert.equal(await bytes(), first);
-  }),
-);
+  }));

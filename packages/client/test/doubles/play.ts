@@ -44,7 +44,7 @@ export class Actor {
   online = true;
   nowMs = (): number => Date.now();
   /** How long a send waits for its answer; shorter where none is to come. */
-  answerMs = 10_000;
+  answerMs = 60_000;
 
   constructor(office: PostOffice, record: AccountRecord, store: MemoryStore) {
     this.office = office;
@@ -184,9 +184,12 @@ export async function on(play: (play: Play) => Promise<void>, answerMs?: number)
   }
 }
 
-export async function until(holds: () => boolean, what: () => string, timeoutMs = 10_000): Promise<void> {
-  const end = performance.now() + timeoutMs;
-  while (!holds()) {
+/** As long as a busy machine may take: it costs nothing when all goes well. */
+const PATIENCE_MS = 60_000;
+
+export async function until(holds: () => boolean | Promise<boolean>, what: () => string): Promise<void> {
+  const end = performance.now() + PATIENCE_MS;
+  while (!(await holds())) {
     if (performance.now() > end) throw new Error(`never happened: ${what()}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
