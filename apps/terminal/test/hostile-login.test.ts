@@ -93,6 +93,7 @@ test('a registration that asks for impossible work, and an invite that is none, 
     await assert.rejects(alice.client.invite(), one('MALFORMED'));
     const carol = await stand.client('carol');
     for (const lie of [
+      { registration: 'open', powBits: 25 },
       { registration: 'open', powBits: 200 },
       { registration: 'open', powBits: 1, challenge: new Uint8Array(100_000) },
     ]) {

@@ -283,6 +283,21 @@ test('a connection that is lost is said once, and once when it is back', async (
   ]);
 });
 
+test('a device that the server pauses is told why, in one sentence', async () => {
+  const { output } = await converse([
+    ...login,
+    ({ emit }) => {
+      emit({ kind: 'connection', state: 'offline', code: 'CONNECTION_LOST' });
+      emit({ kind: 'connection', state: 'connecting' });
+      emit({ kind: 'connection', state: 'offline', code: 'DEVICE_PAUSED' });
+      emit({ kind: 'connection', state: 'connecting' });
+      emit({ kind: 'connection', state: 'online' });
+    },
+  ]);
+  assert.equal(output.match(/^This device sent what the server cannot read.* in a minute\..*$/gm)?.length, 1, output);
+  assert.match(output, /^Connected again\.$/m);
+});
+
 test('an unknown command is never sent; the nearest one is named', async () => {
   const { output, scripted } = await converse([...login, '@bob hi', '!blok bob', '/hlep', '!xyzzy', '/etc/passwd']);
   assert.match(output, /There is no command !blok\. Did you mean !block\? Nothing was sent\./);

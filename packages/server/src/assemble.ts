@@ -11,6 +11,7 @@ import type { Log } from './log.ts';
 import { openOpaque, openOpaqueSetup } from './opaque/index.ts';
 import { Acks } from './shell/acks.ts';
 import { Acquaintances } from './shell/acquaintances.ts';
+import { Bans } from './shell/bans.ts';
 import { Gate } from './shell/gate.ts';
 import { Links } from './shell/link/links.ts';
 import type { Clock, ServerParts } from './shell/parts.ts';
@@ -69,6 +70,7 @@ export async function assemble(input: {
     presences,
     acquaintances,
     rates: new Rates(limits, clock.monotonicMs),
+    bans: new Bans(limits.protocolBanMs, clock.monotonicMs),
     handshakes: new Gate({ atOnce: HANDSHAKES_AT_ONCE, queuedMax: limits.handshakesQueuedMax }),
     work: new Workload(entropy, limits.challengeMs),
   };

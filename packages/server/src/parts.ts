@@ -10,6 +10,7 @@ export { loadConfig } from './config.ts';
 export { operations } from './operations.ts';
 export { Acks } from './shell/acks.ts';
 export { Acquaintances } from './shell/acquaintances.ts';
+export { Bans } from './shell/bans.ts';
 export { Delivery } from './shell/deliveries.ts';
 export type { Caller, Reply, RequestBody, RequestKind, RequestValue, ResponseBody } from './shell/execute.ts';
 export { failure, refusalOf, runEffects } from './shell/execute.ts';

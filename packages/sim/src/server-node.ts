@@ -3,6 +3,7 @@ import type { ServerConfig, ServerParts, Store } from '@securechat/server/parts'
 import {
   Acks,
   Acquaintances,
+  Bans,
   createLocalBus,
   encodeRecord,
   Gate,
@@ -147,6 +148,7 @@ export class ServerNode {
         }),
         acquaintances,
         rates: new Rates(limits, clock.monotonicMs),
+        bans: new Bans(limits.protocolBanMs, clock.monotonicMs),
         handshakes: new Gate({ atOnce: 1, queuedMax: 1 }),
         work: new Workload(entropy, limits.challengeMs),
       };

@@ -182,6 +182,12 @@ export const codes = {
   NOT_LOGGED_IN: { number: 35, text: 'You are not logged in.', hint: '!login or !register first.', retry: 'never' },
   ALREADY_LOGGED_IN: { number: 36, text: 'You are logged in already.', hint: '!logout first.', retry: 'never' },
   LOGGED_OUT: { number: 37, text: 'Logged out.', hint: '!login to come back.', retry: 'never' },
+  DEVICE_PAUSED: {
+    number: 38,
+    text: 'This device sent what the server cannot read; the server listens to it again in a minute.',
+    hint: 'The client comes back by itself; if it happens again, update it.',
+    retry: 'later',
+  },
 
   // People
   NO_SUCH_USER: { number: 40, text: 'No such user.', hint: 'Check the spelling.', retry: 'never' },

@@ -151,6 +151,11 @@ export const limits = {
   framesPerSecond: { value: 50, scope: 'server', reason: 'requests of one device' },
   framesBurst: { value: 200, scope: 'server', reason: 'requests of one device after a pause' },
   protocolErrorsMax: { value: 5, scope: 'server', reason: 'a broken client is closed' },
+  protocolBanMs: {
+    value: 60_000,
+    scope: 'server',
+    reason: 'a broken client that was closed and comes back at once would be a loop of attaches',
+  },
   pingMs: { value: 25_000, scope: 'server', reason: 'below the idle limit of common proxies' },
   deadMs: { value: 60_000, scope: 'server', reason: 'two pings missed' },
 

@@ -143,6 +143,8 @@ function showConnection(session: Session, state: ConnectionState, code: Event<'c
   session.showPrompt();
   if (online) session.notice('Connected again.');
   else if (final) session.warning(sentenceOfCode(code));
+  // It comes after a connection that was lost, so that nothing changes, and it takes a minute.
+  if (code === 'DEVICE_PAUSED' && session.username !== undefined) return session.warning(sentenceOfCode(code));
 }
 
 function excerptOf(text: string): string {

@@ -3,10 +3,17 @@ import type { Code } from '@securechat/wire';
 import { isEnding } from './answers.ts';
 import { RECONNECT_WANTED_MS_MAX, reconnectDelayMs } from './backoff.ts';
 import type { Effect } from './effect.ts';
+import { RETRY_AFTER_MS_MAX } from './lane.ts';
 
 export type Connection =
   | { readonly kind: 'off' }
-  | { readonly kind: 'waiting'; readonly untilMs: number; readonly attempt: number }
+  | {
+      readonly kind: 'waiting';
+      readonly untilMs: number;
+      readonly attempt: number;
+      /** The server asked for it: who writes meanwhile waits as well. */
+      readonly notBeforeMs?: number;
+    }
   | { readonly kind: 'connecting'; readonly attempt: number }
   | { readonly kind: 'online'; readonly sinceMs: number; readonly attempt: number };
 
@@ -14,7 +21,14 @@ export type ConnectionEvent =
   | { readonly kind: 'start' }
   | { readonly kind: 'stop' }
   | { readonly kind: 'opened'; readonly nowMs: number }
-  | { readonly kind: 'closed'; readonly code: Code; readonly nowMs: number; readonly random: number }
+  | {
+      readonly kind: 'closed';
+      readonly code: Code;
+      /** What the server asks for before the next try. */
+      readonly retryAfterMs?: number | undefined;
+      readonly nowMs: number;
+      readonly random: number;
+    }
   /** Something is to be sent. */
   | { readonly kind: 'wanted'; readonly nowMs: number; readonly random: number }
   | { readonly kind: 'tick'; readonly nowMs: number };
@@ -43,7 +57,8 @@ export function updateConnection(connection: Connection, event: ConnectionEvent)
     case 'wanted': {
       if (connection.kind !== 'waiting') return { connection, effects: [] };
       const soonMs = event.nowMs + Math.ceil(event.random * RECONNECT_WANTED_MS_MAX);
-      return { connection: { ...connection, untilMs: Math.min(connection.untilMs, soonMs) }, effects: [] };
+      const untilMs = Math.max(connection.notBeforeMs ?? 0, Math.min(connection.untilMs, soonMs));
+      return { connection: { ...connection, untilMs }, effects: [] };
     }
     case 'tick':
       if (connection.kind !== 'waiting' || event.nowMs < connection.untilMs) return { connection, effects: [] };
@@ -56,9 +71,11 @@ function closed(connection: Connection, event: Extract<ConnectionEvent, { kind: 
   if (isEnding(event.code)) return { connection: { kind: 'off' }, effects: [{ kind: 'end', code: event.code }] };
   const steady = connection.kind === 'online' && event.nowMs - connection.sinceMs >= STEADY_MS;
   const attempt = steady ? 0 : connection.attempt;
-  const untilMs = event.nowMs + reconnectDelayMs(attempt, event.random);
+  const askedMs = Math.min(event.retryAfterMs ?? 0, RETRY_AFTER_MS_MAX);
+  const notBeforeMs = event.nowMs + askedMs;
+  const untilMs = notBeforeMs + reconnectDelayMs(attempt, event.random);
   return {
-    connection: { kind: 'waiting', untilMs, attempt: attempt + 1 },
+    connection: { kind: 'waiting', untilMs, attempt: attempt + 1, ...(askedMs > 0 && { notBeforeMs }) },
     effects: [{ kind: 'show-connection', state: 'offline', code: event.code }],
   };
 }

@@ -31,7 +31,7 @@ export type Event =
   | Exclude<ConnectionEvent, { kind: 'opened' | 'closed' | 'wanted' | 'tick' }>
   | { readonly kind: 'opened'; readonly rolledBack: boolean; readonly reading: boolean }
   | { readonly kind: 'caught-up' }
-  | { readonly kind: 'closed'; readonly code: Code }
+  | { readonly kind: 'closed'; readonly code: Code; readonly retryAfterMs?: number | undefined }
   | { readonly kind: 'tick' }
   /** The profile was opened. */
   | {

@@ -31,8 +31,8 @@ export interface ConnectionOptions {
   readonly open: (events: LinkEvents, resumption: Resumption | undefined) => Promise<OpenedLink>;
   /** What the server says on it is heard right after this. */
   readonly onAttached: (attached: AttachedOver) => void;
-  /** It ended, or never came to be. */
-  readonly onClosed: (code: Code) => void;
+  /** It ended, or never came to be; the server may have said when to come back. */
+  readonly onClosed: (code: Code, retryAfterMs?: number) => void;
 }
 
 export class Connection {
@@ -83,7 +83,8 @@ export class Connection {
       events.release();
     } catch (cause) {
       this.#opening?.close();
-      if (current()) this.#closed(failureOf(cause).code);
+      const { code, detail } = failureOf(cause);
+      if (current()) this.#closed(code, detail.retryAfterMs);
     } finally {
       this.#opening = undefined;
     }
@@ -108,10 +109,10 @@ export class Connection {
     return resumption !== undefined && resumption.expiresMs > this.#account.nowMs() ? resumption : undefined;
   }
 
-  #closed(code: Code): void {
+  #closed(code: Code, retryAfterMs?: number): void {
     this.#attempt += 1;
     this.#link = undefined;
-    this.#options.onClosed(code);
+    this.#options.onClosed(code, retryAfterMs);
   }
 
   #linkEvents(current: () => boolean): LinkEvents {

@@ -107,7 +107,7 @@ export class Engine implements OpenAccount {
     this.#connection = new Connection(this, {
       open: options.open,
       onAttached: (attached) => this.#attached(attached),
-      onClosed: (code) => this.#closed(code),
+      onClosed: (code, retryAfterMs) => this.#closed(code, retryAfterMs),
     });
   }
 
@@ -270,10 +270,10 @@ export class Engine implements OpenAccount {
     void afterAttach(this, attached.answer, (blocked) => (this.#blocks = blocked)).catch(() => undefined);
   }
 
-  #closed(code: Code): void {
+  #closed(code: Code, retryAfterMs?: number): void {
     this.presences.clear();
     this.#arrival.failed(code);
-    this.dispatch({ kind: 'closed', code });
+    this.dispatch({ kind: 'closed', code, retryAfterMs });
     this.#arrival.told();
   }
 

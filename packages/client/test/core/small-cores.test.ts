@@ -13,6 +13,7 @@ import {
 } from '../../src/core/backoff.ts';
 import { updateConnection } from '../../src/core/connection.ts';
 import { ACCEPTED_ROWS_MAX, forgettable } from '../../src/core/forgettable.ts';
+import { RETRY_AFTER_MS_MAX } from '../../src/core/lane.ts';
 import type { GroupFacts } from '../../src/core/lineage.ts';
 import { newestGroup, nextFounding, sendingGroup } from '../../src/core/lineage.ts';
 import { MISSING_MAX, noteChainNumber } from '../../src/core/order.ts';
@@ -181,6 +182,23 @@ test('the connection backs off, forgets that after a steady time, and ends for g
   });
   assert.deepEqual(ended.connection, off);
   assert.deepEqual(ended.effects, [{ kind: 'end', code: 'SESSION_REPLACED' }]);
+});
+
+test('who is told to come back later does, a little after, and not sooner for somebody who writes; ten minutes at most', () => {
+  const paused = (retryAfterMs: number) =>
+    updateConnection(
+      { kind: 'connecting', attempt: 0 },
+      { kind: 'closed', code: 'DEVICE_PAUSED', retryAfterMs, nowMs: 1000, random: 0.5 },
+    ).connection;
+  const waiting = { kind: 'waiting', untilMs: 61_250, attempt: 1, notBeforeMs: 61_000 } as const;
+  assert.deepEqual(paused(60_000), waiting);
+  const wanted = updateConnection(waiting, { kind: 'wanted', nowMs: 2000, random: 0.5 });
+  assert.deepEqual(wanted.connection, { ...waiting, untilMs: 61_000 });
+  assert.equal(updateConnection(waiting, { kind: 'tick', nowMs: 60_999 }).connection.kind, 'waiting');
+  for (const longer of [RETRY_AFTER_MS_MAX, RETRY_AFTER_MS_MAX + 1, 2 ** 40]) {
+    const connection = paused(longer);
+    assert.equal(connection.kind === 'waiting' && connection.notBeforeMs, 1000 + RETRY_AFTER_MS_MAX);
+  }
 });
 
 test('a client does powBitsMax bits of work, and refuses to do one more', () => {

@@ -39,12 +39,14 @@ export const attach = operation({
     const proven =
       candidate.kind !== 'unknown' &&
       ed25519.verify(fromBase64url(candidate.signing), attachTranscript(claim), request.signature);
-    return { claim, candidate, proven, shown, disabled: record?.disabled === true };
+    const pausedMs = server.bans.leftMs(device);
+    return { claim, candidate, proven, shown, disabled: record?.disabled === true, pausedMs };
   },
-  decide({ request }, { candidate, proven, shown, disabled }) {
+  decide({ request }, { candidate, proven, shown, disabled, pausedMs }) {
     if (!proven) return refuse('NOT_AUTHENTICATED');
     if (candidate.kind !== 'device') return refuse('DEVICE_REVOKED');
     if (disabled) return refuse('ACCOUNT_DISABLED');
+    if (pausedMs !== undefined) return refuse('DEVICE_PAUSED', { retryAfterMs: pausedMs });
     if (request.resumed && shown === undefined) return refuse('NOT_AUTHENTICATED');
     return accept({ sealing: candidate.sealing });
   },

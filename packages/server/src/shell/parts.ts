@@ -9,6 +9,7 @@ import type { OpaqueServer } from '../opaque/index.ts';
 import type { Store } from '../stores/port.ts';
 import type { Acks } from './acks.ts';
 import type { Acquaintances } from './acquaintances.ts';
+import type { Bans } from './bans.ts';
 import type { Gate } from './gate.ts';
 import type { Links } from './link/links.ts';
 import type { Presences } from './presences.ts';
@@ -37,6 +38,7 @@ export interface ServerParts {
   readonly presences: Presences;
   readonly acquaintances: Acquaintances;
   readonly rates: Rates;
+  readonly bans: Bans;
   /** RSA operations of handshakes. */
   readonly handshakes: Gate;
   /** Proof-of-work challenges: their key, and those used. */

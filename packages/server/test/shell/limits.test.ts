@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { defaultLimits, SecureChatError } from '@securechat/wire';
-import type { Limits } from '@securechat/wire';
+import type { DeviceId, Limits } from '@securechat/wire';
 import { parseBlock } from '../../src/core/addresses.ts';
 import { BUFFERED_BYTES_MAX, isTooMuch, REQUEST_BYTES_WAITING_MAX, REQUESTS_WAITING_MAX } from '../../src/core/load.ts';
 import { Admission } from '../../src/shell/listeners/admission.ts';
+import { Bans, BANS_MAX } from '../../src/shell/bans.ts';
 import { Buckets } from '../../src/shell/buckets.ts';
 import { Gate } from '../../src/shell/gate.ts';
 import { FLOOD_PAUSE_MS_MAX, Inflow } from '../../src/shell/link/inflow.ts';
@@ -249,6 +250,52 @@ test('pings go both ways, and a device that is silent for deadMs is let go', asy
     laterMs += defaultLimits.deadMs + 5000;
     await client.wire.closed;
   });
+});
+
+test('after protocolErrorsMax a device is closed, and not attached again for protocolBanMs; others are', async () => {
+  let laterMs = 0;
+  const clock = { wallMs: () => Date.now(), monotonicMs: () => laterMs };
+  await withStand({ surroundings: { clock } }, async (stand) => {
+    const [anna, bob] = [await stand.register('anna'), await stand.register('bob')];
+    const client = await stand.attach(anna);
+    const { protocolErrorsMax, protocolBanMs } = defaultLimits;
+    for (let count = 0; count < protocolErrorsMax; count += 1) client.send('submit', new Uint8Array(3));
+    client.send('ping', new Uint8Array(4));
+    assert.ok(await client.pings.next());
+    client.send('submit', new Uint8Array(3));
+    await client.wire.closed;
+
+    for (const aheadMs of [0, protocolBanMs - 1]) {
+      laterMs = aheadMs;
+      await assert.rejects(stand.attach(anna), (error) => {
+        assert.ok(error instanceof SecureChatError && error.code === 'DEVICE_PAUSED', String(error));
+        assert.equal(error.detail.retryAfterMs, protocolBanMs - aheadMs);
+        return true;
+      });
+    }
+    // Whoever cannot prove to be the device does not learn that it is paused.
+    const thief = { ...bob, account: anna.account, device: { ...anna.device, signing: bob.device.signing } };
+    await assert.rejects(stand.attach(thief), coded('NOT_AUTHENTICATED'));
+    (await stand.attach(bob)).close();
+    laterMs = protocolBanMs;
+    (await stand.attach(anna)).close();
+  });
+});
+
+test('bans are BANS_MAX at most, and those that are over are forgotten', () => {
+  let nowMs = 0;
+  const bans = new Bans(1000, () => nowMs);
+  const device = (number: number) => `${number}` as DeviceId;
+  for (let count = 0; count < BANS_MAX; count += 1) bans.add(device(count));
+  assert.equal(bans.leftMs(device(0)), 1000);
+  bans.add(device(BANS_MAX));
+  assert.equal(bans.size, BANS_MAX);
+  assert.equal(bans.leftMs(device(0)), undefined);
+  assert.equal(bans.leftMs(device(BANS_MAX)), 1000);
+  nowMs = 1000;
+  assert.equal(bans.leftMs(device(1)), undefined);
+  bans.add(device(1));
+  assert.equal(bans.size, 1);
 });
 
 test('every request is paid for, one that nobody knows and one that is not allowed too', async () => {

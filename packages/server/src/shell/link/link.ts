@@ -153,7 +153,9 @@ export class Link implements LinkHandle {
   }
 
   #protocolError(): void {
-    if (!this.#manners.forgive()) this.#refuse(this.#pulse.heardMs);
+    if (this.#manners.forgive() || this.#closing) return;
+    if (this.#state.kind === 'attached') this.#server.bans.add(this.#state.device);
+    this.#refuse(this.#pulse.heardMs);
   }
 
   // ---- requests ----
