@@ -15,6 +15,7 @@ import { Bans } from './shell/bans.ts';
 import { Gate } from './shell/gate.ts';
 import { Links } from './shell/link/links.ts';
 import type { Clock, ServerParts } from './shell/parts.ts';
+import { LoadWatch } from './shell/load-watch.ts';
 import { Presences } from './shell/presences.ts';
 import { Rates } from './shell/rates.ts';
 import { Workload } from './shell/workload.ts';
@@ -71,6 +72,7 @@ export async function assemble(input: {
     acquaintances,
     rates: new Rates(limits, clock.monotonicMs),
     bans: new Bans(limits.protocolBanMs, clock.monotonicMs),
+    load: new LoadWatch(limits, log),
     handshakes: new Gate({ atOnce: HANDSHAKES_AT_ONCE, queuedMax: limits.handshakesQueuedMax }),
     work: new Workload(entropy, limits.challengeMs),
   };

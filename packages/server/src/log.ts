@@ -14,6 +14,7 @@ export interface LogFacts {
   readonly transport?: 'ws' | 'tcp' | undefined;
   readonly count?: number | undefined;
   readonly ms?: number | undefined;
+  readonly mebibytes?: number | undefined;
   readonly signal?: string | undefined;
   /** For `error` lines: the stack of an unexpected failure. Our own messages never carry data of people. */
   readonly cause?: unknown;

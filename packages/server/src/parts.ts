@@ -19,6 +19,7 @@ export { maintain } from './shell/housekeeping.ts';
 export type { LinkHandle } from './shell/link/links.ts';
 export { Links } from './shell/link/links.ts';
 export type { LinkState } from './shell/link/link-state.ts';
+export { LoadWatch } from './shell/load-watch.ts';
 export type { Clock, ServerParts } from './shell/parts.ts';
 export { Presences } from './shell/presences.ts';
 export { Rates } from './shell/rates.ts';

@@ -18,6 +18,8 @@ import type { Ticket } from './shell/listeners/admission.ts';
 import { Admission } from './shell/listeners/admission.ts';
 import { startHousekeeping } from './shell/housekeeping.ts';
 import { Link } from './shell/link/link.ts';
+import type { Machine } from './shell/load-watch.ts';
+import { thisMachine } from './shell/load-watch.ts';
 import type { Clock, ServerParts } from './shell/parts.ts';
 import { createTcpServer } from './shell/listeners/tcp.ts';
 import type { TlsMaterial } from './shell/listeners/tls.ts';
@@ -32,6 +34,8 @@ export interface ServerSurroundings {
   readonly entropy?: Entropy;
   /** Where log lines go; standard error. */
   readonly logSink?: LogSink;
+  /** How late it is and how much memory is left. */
+  readonly machine?: Machine;
 }
 
 export interface Ready {
@@ -93,9 +97,9 @@ async function start({ config, surroundings, log, undo, takeDown }: Starting): P
   });
   undo.push(() => store.close());
   const parts = await assemble({ config, surroundings, log, undo, store });
-  const { links, clock } = parts;
+  const { links, clock, load } = parts;
 
-  const admission = new Admission(config.limits, config.behindProxy, clock.monotonicMs);
+  const admission = new Admission(config.limits, config.behindProxy, clock.monotonicMs, () => load.crowded);
   const address: { text: string } = { text: '' };
   const { http, tcp } = createListeners({
     parts,
@@ -122,6 +126,7 @@ async function start({ config, surroundings, log, undo, takeDown }: Starting): P
   );
   if (admin !== undefined) undo.push(() => void admin.close());
   undo.push(startHousekeeping(parts));
+  undo.push(load.start(surroundings.machine ?? thisMachine()));
 
   phase = 'ready';
   const close = (() => {

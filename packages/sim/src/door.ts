@@ -192,7 +192,7 @@ export class Door implements LinkHandle, Peer {
       store: server.store,
       acks: server.acks,
       bus: server.bus,
-      limits: server.config.limits,
+      limits: () => server.load.limits,
       device,
       generation,
       storedUpTo: body.value.storedUpTo,

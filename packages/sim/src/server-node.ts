@@ -8,6 +8,7 @@ import {
   encodeRecord,
   Gate,
   Links,
+  LoadWatch,
   loadConfig,
   maintain,
   Presences,
@@ -149,6 +150,7 @@ export class ServerNode {
         acquaintances,
         rates: new Rates(limits, clock.monotonicMs),
         bans: new Bans(limits.protocolBanMs, clock.monotonicMs),
+        load: new LoadWatch(limits, log),
         handshakes: new Gate({ atOnce: 1, queuedMax: 1 }),
         work: new Workload(entropy, limits.challengeMs),
       };

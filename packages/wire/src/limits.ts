@@ -148,6 +148,18 @@ export const limits = {
     scope: 'server',
     reason: 'of one HTTP request: more than any browser or proxy sends, and nothing of it is kept',
   },
+  eventLoopDelayMsMax: {
+    value: 200,
+    scope: 'server',
+    reason:
+      'p99 over some seconds; beyond it each device may have half as much under way, until it is below half of this',
+  },
+  memoryPercentMax: {
+    value: 75,
+    scope: 'server',
+    reason:
+      'of the machine or its cgroup; beyond it new connections are cut, before the system kills the server for all',
+  },
   framesPerSecond: { value: 50, scope: 'server', reason: 'requests of one device' },
   framesBurst: { value: 200, scope: 'server', reason: 'requests of one device after a pause' },
   protocolErrorsMax: { value: 5, scope: 'server', reason: 'a broken client is closed' },

@@ -114,7 +114,8 @@ export const attachConfirm = operation({
     return record.disabled ? refuse('ACCOUNT_DISABLED') : accept({ record });
   },
   apply({ server, nowMs }, { record }, { attachment, attached, resumption, resumable, vault, stock }): Reply {
-    const { limits, registration, offlineDelivery } = server.config;
+    const { registration, offlineDelivery } = server.config;
+    const { limits } = server.load;
     return {
       kind: 'answer',
       next: { kind: 'attached', ...attachment, resumption: resumption.write.key },

@@ -13,7 +13,8 @@ export interface DeliveryOptions {
   readonly store: Store;
   readonly acks: Acks;
   readonly bus: Bus;
-  readonly limits: Limits;
+  /** Those in force: the window may change meanwhile. */
+  readonly limits: () => Limits;
   readonly device: DeviceId;
   readonly generation: number;
   /** Highest row that the device has on its disk. */
@@ -85,7 +86,8 @@ export class Delivery {
     this.#reading = true;
     try {
       while (!this.#stopped && (this.#probing || this.#cursor + 1 < this.#next) && this.#open(1)) {
-        const { store, limits, device } = this.#options;
+        const { store, device } = this.#options;
+        const limits = this.#options.limits();
         const upTo = this.#next - 1;
         const rows = await store.fetch(
           device,
@@ -108,7 +110,7 @@ export class Delivery {
   }
 
   #open(bytes: number): boolean {
-    const { limits } = this.#options;
+    const limits = this.#options.limits();
     if (this.#inFlight.length === 0) return true;
     return (
       this.#inFlight.length < limits.deliverRowsInFlightMax &&

@@ -12,6 +12,7 @@ import type { Acquaintances } from './acquaintances.ts';
 import type { Bans } from './bans.ts';
 import type { Gate } from './gate.ts';
 import type { Links } from './link/links.ts';
+import type { LoadWatch } from './load-watch.ts';
 import type { Presences } from './presences.ts';
 import type { Rates } from './rates.ts';
 import type { Workload } from './workload.ts';
@@ -39,6 +40,7 @@ export interface ServerParts {
   readonly acquaintances: Acquaintances;
   readonly rates: Rates;
   readonly bans: Bans;
+  readonly load: LoadWatch;
   /** RSA operations of handshakes. */
   readonly handshakes: Gate;
   /** Proof-of-work challenges: their key, and those used. */

@@ -53,7 +53,7 @@ function start(box: ReturnType<typeof mailbox>, mailboxNext: number, limits = de
     store: box.store,
     acks,
     bus,
-    limits,
+    limits: () => limits,
     device,
     generation: 1,
     storedUpTo: 0,

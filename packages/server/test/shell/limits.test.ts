@@ -5,6 +5,7 @@ import { defaultLimits, SecureChatError } from '@securechat/wire';
 import type { DeviceId, Limits } from '@securechat/wire';
 import { parseBlock } from '../../src/core/addresses.ts';
 import { BUFFERED_BYTES_MAX, isTooMuch, REQUEST_BYTES_WAITING_MAX, REQUESTS_WAITING_MAX } from '../../src/core/load.ts';
+import { halveCredits } from '../../src/core/strain.ts';
 import { Admission } from '../../src/shell/listeners/admission.ts';
 import { Bans, BANS_MAX } from '../../src/shell/bans.ts';
 import { Buckets } from '../../src/shell/buckets.ts';
@@ -330,6 +331,24 @@ test('who asks more than framesBurst before an attach is closed', async () => {
   }
 });
 
+test('a credit that is halved while it is used holds up the device, and lets it go on once it is whole again', () => {
+  const reads: boolean[] = [];
+  const transport = { bufferedAmount: 0, pause: () => reads.push(false), resume: () => reads.push(true) };
+  let limits: Limits = defaultLimits;
+  const inflow = new Inflow({
+    transport: transport as unknown as ConstructorParameters<typeof Inflow>[0]['transport'],
+    limits: () => limits,
+    nowMs: () => 0,
+    load: () => ({ requests: 0, requestBytes: 0, submits: defaultLimits.submitsInFlightMax, submitBytes: 0 }),
+  });
+  inflow.balance();
+  limits = halveCredits(defaultLimits);
+  inflow.balance();
+  limits = defaultLimits;
+  inflow.balance();
+  assert.deepEqual(reads, [false, true]);
+});
+
 test('pauses for what was too much add up, to FLOOD_PAUSE_MS_MAX', () => {
   const clock = { ms: 0 };
   const reads: boolean[] = [];
@@ -337,7 +356,7 @@ test('pauses for what was too much add up, to FLOOD_PAUSE_MS_MAX', () => {
   const load = () => ({ requests: 0, requestBytes: 0, submits: 0, submitBytes: 0 });
   const inflow = new Inflow({
     transport: transport as unknown as ConstructorParameters<typeof Inflow>[0]['transport'],
-    limits: defaultLimits,
+    limits: () => defaultLimits,
     nowMs: () => clock.ms,
     load,
   });

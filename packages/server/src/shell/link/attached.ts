@@ -42,7 +42,8 @@ export class Attached {
   constructor(options: AttachedOptions) {
     this.#options = options;
     const { server, transport, outbox, state, answer, storedUpTo, onProgress } = options;
-    const { store, acks, bus, config, clock } = server;
+    const { store, acks, bus, clock } = server;
+    const limits = () => server.load.limits;
     const { account, device, generation } = state;
     this.#requests = new Line({
       take: ({ frame }) => options.serve(frame),
@@ -60,7 +61,7 @@ export class Attached {
     });
     this.#inflow = new Inflow({
       transport,
-      limits: config.limits,
+      limits,
       nowMs: clock.monotonicMs,
       load: () => ({
         requests: this.#requests.length,
@@ -73,7 +74,7 @@ export class Attached {
       store,
       acks,
       bus,
-      limits: config.limits,
+      limits,
       device,
       generation,
       storedUpTo,

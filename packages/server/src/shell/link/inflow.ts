@@ -6,7 +6,8 @@ import type { Transport } from '../listeners/transport.ts';
 
 export interface InflowOptions {
   readonly transport: Transport;
-  readonly limits: Limits;
+  /** Those in force: the credit may change meanwhile. */
+  readonly limits: () => Limits;
   readonly nowMs: () => number;
   readonly load: () => Omit<LinkLoad, 'bufferedBytes' | 'flooding'>;
 }
@@ -28,7 +29,7 @@ export class Inflow {
   balance(): void {
     const { transport, limits, nowMs, load } = this.#options;
     const flooding = this.#floodUntilMs > 0 && this.#floodUntilMs > nowMs();
-    const pause = isTooMuch({ ...load(), bufferedBytes: transport.bufferedAmount, flooding }, limits);
+    const pause = isTooMuch({ ...load(), bufferedBytes: transport.bufferedAmount, flooding }, limits());
     if (pause === this.#paused) return;
     this.#paused = pause;
     if (pause) transport.pause();

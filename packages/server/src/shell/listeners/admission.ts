@@ -1,6 +1,6 @@
 /**
- * Who may connect: limits on connections in total, without a login, and per address, and on the rate of new ones. A
- * connection is counted from its first packet to its end.
+ * Who may connect: limits on connections in total, without a login, and per address, and on the rate of new ones; nobody
+ * while memory is short. A connection is counted from its first packet to its end.
  */
 import type { Limits } from '@securechat/wire';
 import type { AddressBlock } from '../../core/addresses.ts';
@@ -29,10 +29,18 @@ export class Admission {
   readonly #all: Counts = { total: 0, strangers: 0 };
   readonly #units = new Map<string, Counts>();
   readonly #connects: Buckets;
+  readonly #crowded: () => boolean;
 
-  constructor(limits: Limits, proxies: readonly AddressBlock[], nowMs: () => number) {
+  /** While `crowded` nobody new is let in. */
+  constructor(
+    limits: Limits,
+    proxies: readonly AddressBlock[],
+    nowMs: () => number,
+    crowded: () => boolean = () => false,
+  ) {
     this.#limits = limits;
     this.#proxies = proxies;
+    this.#crowded = crowded;
     this.#connects = new Buckets(
       { burst: limits.connectsPerAddressBurst, perSecond: limits.connectsPerAddressPerSecond },
       nowMs,
@@ -51,6 +59,7 @@ export class Admission {
   /** Undefined: refused, the caller cuts the connection without a word. */
   admit(address: string): Ticket | undefined {
     const limits = this.#limits;
+    if (this.#crowded()) return undefined;
     if (this.#all.total >= limits.connectionsMax || this.#all.strangers >= limits.unauthenticatedMax) return undefined;
     const first = this.isProxy(address) ? undefined : limitUnit(address);
     if (first !== undefined && !this.#fits(first)) return undefined;
