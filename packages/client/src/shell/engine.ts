@@ -295,6 +295,8 @@ export class Engine implements OpenAccount {
   changeOver(): Promise<Code | undefined> {
     this.#changing ??= (async () => {
       this.dispatch({ kind: 'stop' });
+      // What came for the old device is of no use to the new one.
+      await this.inbox.pause();
       await this.serial.idle();
       await this.#replaceDevice();
       return this.#restart();
