@@ -52,14 +52,28 @@ export class Parked {
     }
   }
 
+  /** A group at a time: two retries at once must not show a later row before an earlier one. */
   async #retry(which: (parked: ParkedRecord) => boolean): Promise<void> {
     const account = this.#account;
-    const rows = [...account.ledger.parked.values()].filter(which);
-    rows.sort((a, b) => a.row.seq - b.row.seq);
-    for (const { row } of rows) {
+    const rows = [...account.ledger.parked.values()].filter(which).map(({ row }) => row);
+    rows.sort((a, b) => a.seq - b.seq);
+    const seen = new Set<GroupId>();
+    for (const row of rows) {
       if (account.ended()) return;
-      // It stays, to be tried again.
-      await inConversation(account, row, () => this.read(row)).catch(() => undefined);
+      // It enters the queue by itself.
+      const alone = row.kind === 'invitation';
+      if (!alone && seen.has(row.group)) continue;
+      if (!alone) seen.add(row.group);
+      await inConversation(account, row, () => (alone ? this.#try(row) : this.#tryAll(row.group)));
     }
+  }
+
+  async #tryAll(group: GroupId): Promise<void> {
+    for (const row of this.of(group)) if (row.kind !== 'invitation') await this.#try(row);
+  }
+
+  /** Where it fails it stays, to be tried again. */
+  #try(row: Deliver): Promise<void> {
+    return this.read(row).catch(() => undefined);
   }
 }
