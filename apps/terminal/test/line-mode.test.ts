@@ -664,6 +664,7 @@ test('at the end of the input, what is queued is waited for', async () => {
         account: 'a',
         username: 'alice',
         device: 'd',
+        deviceEnds: null,
         fingerprint: null,
         unsent,
       }),

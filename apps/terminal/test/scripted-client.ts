@@ -85,6 +85,7 @@ export function scriptedClient(overrides: Overrides = {}): Scripted {
         account: username === null ? null : 'account-1',
         username,
         device: username === null ? null : 'device-1',
+        deviceEnds: username === null ? null : '2099-01-01T00:00:00.000Z',
         fingerprint: username === null ? null : fingerprint,
         unsent: 0,
       }),

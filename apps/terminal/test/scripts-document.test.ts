@@ -21,6 +21,7 @@ const events: { readonly [K in ClientEvent['kind']]: true } = {
   presence: true,
   keyChanged: true,
   newDevice: true,
+  deviceEnds: true,
   loggedOut: true,
   connection: true,
   gap: true,

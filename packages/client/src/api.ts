@@ -98,6 +98,8 @@ export interface ClientStatus {
   readonly account: string | null;
   readonly username: string | null;
   readonly device: string | null;
+  /** Until when others believe the keys of this device, ISO 8601 UTC; logins renew it in the last 180 days. */
+  readonly deviceEnds: string | null;
   readonly fingerprint: Fingerprint | null;
   /** Messages not yet accepted by the server. */
   readonly unsent: number;
@@ -167,6 +169,12 @@ export type ClientEvent =
   | { readonly kind: 'presence'; readonly user: string; readonly online: boolean | null }
   /** A contact has a new identity. `verified`: it was verified before, so that sending halts. */
   | { readonly kind: 'keyChanged'; readonly user: string; readonly verified: boolean }
+  /**
+   * Once a day in the last 60 days of this device's certificate, and after it: others refuse its keys from then on.
+   * `renewable`: a login with the password while the server can be reached renews it; else only the recovery words in a
+   * new profile, or `resetKeys`.
+   */
+  | { readonly kind: 'deviceEnds'; readonly at: string; readonly renewable: boolean }
   /** A contact came back on another device, same identity: a quiet line. */
   | { readonly kind: 'newDevice'; readonly user: string }
   | { readonly kind: 'loggedOut'; readonly code: Code; readonly reason: string }
@@ -206,7 +214,8 @@ export interface Client {
   /** 'invite' | 'open' | 'closed', as the server says. UNREACHABLE. */
   registration(): Promise<'invite' | 'open' | 'closed'>;
   /**
-   * With a profile of this account: unlocks it with the password (also without a connection) and attaches. Without one:
+   * With a profile of this account: unlocks it with the password (also without a connection) and attaches; in the last 180
+   * days of the device's certificate it renews that, if the server can be reached. Without one:
    * needs the recovery words (RECOVERY_WORDS_REQUIRED when absent, after the password was found right), and becomes the
    * account's only device. AUTH_FAILED, RECOVERY_WORDS_WRONG, UNREACHABLE, DEVICE_REVOKED, ALREADY_LOGGED_IN. An account
    * that is open in another process of this machine is taken over: that one gets `loggedOut` SESSION_REPLACED.

@@ -222,7 +222,7 @@ class SecureChatClient implements Client {
   async status(): Promise<ClientStatus> {
     const { engine, profile } = this.#session ?? {};
     const account = profile?.ledger.account;
-    const person = account === undefined ? undefined : (await engine?.people.me())?.person;
+    const me = await engine?.people.me();
     return {
       connection: engine?.connection ?? 'offline',
       server: formatServerAddress({ ...this.#at.address, fingerprint: undefined }),
@@ -230,7 +230,8 @@ class SecureChatClient implements Client {
       account: account?.account ?? null,
       username: account?.username ?? null,
       device: account?.device ?? null,
-      fingerprint: person?.account.identity.fingerprint ?? null,
+      deviceEnds: me === undefined ? null : new Date(me.certificate.notAfterMs).toISOString(),
+      fingerprint: me?.person.account.identity.fingerprint ?? null,
       unsent: engine?.unsent ?? 0,
     };
   }

@@ -11,6 +11,7 @@ import type { FailureRecord } from './core/record-failure.ts';
 import { openAccountLock } from './lock.ts';
 import { normalisedPassword } from './password.ts';
 import { findAccount } from './profile.ts';
+import { ownCertificate, WARNING_MS } from './shell/account/renew-device.ts';
 import { Ledger } from './shell/ledger/ledger.ts';
 import { readKeysFile } from './stores/sqlite/keys-file.ts';
 import { readPrivateFile } from './stores/sqlite/private-file.ts';
@@ -141,7 +142,7 @@ async function inside(
     const store = await keys.open();
     const ledger = await Ledger.open(store, mlsEngine);
     try {
-      return [...waiting(ledger, nowMs), ...past(ledger.failures)];
+      return [await lifetime(ledger, nowMs), ...waiting(ledger, nowMs), ...past(ledger.failures)];
     } finally {
       await store.close();
       ledger.wipe();
@@ -150,6 +151,17 @@ async function inside(
     keys.wipe();
     await lock.release();
   }
+}
+
+async function lifetime({ account }: Ledger, nowMs: number): Promise<Finding> {
+  const { notAfterMs } = await ownCertificate(account);
+  const text = `This device is certified until ${new Date(notAfterMs).toISOString().slice(0, 10)}.`;
+  if (notAfterMs - nowMs >= WARNING_MS) return ok(text);
+  const todo =
+    account.passwordSlot.length > 0
+      ? 'Log in while the server can be reached: that renews it.'
+      : 'Log in with the recovery words in a new profile, or reset the keys: !resetkeys';
+  return finding(`${text} Others refuse its keys from then on.`, todo);
 }
 
 function* waiting(ledger: Ledger, nowMs: number): Generator<Finding> {

@@ -3,8 +3,9 @@
  *
  *     version u8 (1) | account 16 | sequence u64 | device 16 | device certificate hash 32 | account certificate hash 32
  *
- * The credential proves nothing alone: the certificates it names by hash must be known, verified, and in the newest
- * device list known; the leaf's signature key must be the one in the certificate.
+ * The credential proves nothing alone: the account certificate that it names by hash must be the newest known, the device
+ * in its newest list known, and the leaf's signature key the one in the certificate there. That certificate may be a later
+ * one than the leaf names: whoever renews it keeps device and key, and with them the leaves.
  */
 import type { AccountBundle, DeviceCertificate } from '@securechat/crypto';
 import { ed25519, equal } from '@securechat/crypto';
@@ -22,7 +23,7 @@ export interface Credential {
   /** Identity sequence. */
   readonly sequence: number;
   readonly device: DeviceId;
-  /** SHA-256 of the device certificate. */
+  /** SHA-256 of the device certificate that the leaf was made under. */
   readonly deviceCertificate: Uint8Array;
   /** SHA-256 of the account certificate. */
   readonly accountCertificate: Uint8Array;
@@ -83,12 +84,11 @@ export function deviceBehind(
   const person = people.find(({ account }) => account.account === credential.account);
   if (person === undefined || !equal(person.account.hash, credential.accountCertificate)) return undefined;
   const certificate = person.devices.find(({ device }) => device === credential.device);
-  if (certificate === undefined || !equal(certificate.fingerprint, credential.deviceCertificate)) return undefined;
-  if (certificate.sequence !== credential.sequence) return undefined;
+  if (certificate === undefined || certificate.sequence !== credential.sequence) return undefined;
   return equal(certificate.signing, leaf.signingKey) ? { person, certificate } : undefined;
 }
 
-/** Accepts leaves of devices in the newest lists of these people whose certificates are valid now, nothing else. */
+/** Accepts leaves of devices in the newest lists of these people whose certificates there are valid now, nothing else. */
 export function credentialCheck(people: readonly AccountBundle[], nowMs: number): CredentialCheck {
   return (credential, signingKey) => {
     const device = deviceBehind(people, { credential, signingKey });

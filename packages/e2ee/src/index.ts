@@ -3,7 +3,14 @@ export { openCapsule, sealCapsule } from './capsule.ts';
 export type { Body, Content, ContentDraft, TransferId } from './content.ts';
 export { CONTENT_VERSION, decodeContent, encodeContent } from './content.ts';
 export type { Credential, KnownDevice, OwnDevice } from './credential.ts';
-export { CREDENTIAL_BYTES, credentialOf, decodeCredential, encodeCredential, ownDevice } from './credential.ts';
+export {
+  certificateIsValid,
+  CREDENTIAL_BYTES,
+  credentialOf,
+  decodeCredential,
+  encodeCredential,
+  ownDevice,
+} from './credential.ts';
 export type { ConversationInput, EncryptedContent } from './direct/encrypt.ts';
 export { encryptContent } from './direct/encrypt.ts';
 export type { FoundDirectInput, FoundedDirect, FoundRefusal } from './direct/found.ts';
@@ -51,4 +58,11 @@ export { mlsEngine } from './mls/engine.ts';
 export type { SafetyNumber, SafetyPart } from './safety-number.ts';
 export { safetyNumber, safetyPart } from './safety-number.ts';
 export type { CreateVaultInput, OpenedVault, ReplaceVaultInput, VaultOwner } from './vault.ts';
-export { createVault, openVault, RECOVERY_ENTROPY_BYTES, replaceVaultIdentity } from './vault.ts';
+export {
+  createPasswordSlot,
+  createVault,
+  openVault,
+  openVaultByPassword,
+  RECOVERY_ENTROPY_BYTES,
+  replaceVaultIdentity,
+} from './vault.ts';

@@ -3,7 +3,7 @@
  * package serves when they ran out, and its joiner renews its keys at once.
  */
 import type { DeviceCertificate, Entropy } from '@securechat/crypto';
-import { CERTIFICATE_BACKDATE_MS, equal } from '@securechat/crypto';
+import { CERTIFICATE_BACKDATE_MS } from '@securechat/crypto';
 import { defaultLimits } from '@securechat/wire';
 import type { KnownDevice, OwnDevice } from './credential.ts';
 import { certificateIsValid, deviceBehind, ownLeaf } from './credential.ts';
@@ -49,8 +49,7 @@ export function checkKeyPackage(input: {
   const facts = input.engine.readKeyPackage(input.keyPackage);
   if (facts === undefined) return { kind: 'refused', reason: 'malformed' };
   const behind = deviceBehind([device.person], facts);
-  if (behind === undefined || !equal(behind.certificate.fingerprint, device.certificate.fingerprint))
-    return { kind: 'refused', reason: 'foreign' };
+  if (behind?.certificate.device !== device.certificate.device) return { kind: 'refused', reason: 'foreign' };
   if (!certificateIsValid(device.certificate, nowMs)) return { kind: 'refused', reason: 'certificate-expired' };
   const { notBeforeMs, notAfterMs } = facts.validity;
   if (nowMs < notBeforeMs) return { kind: 'refused', reason: 'not-yet-valid' };

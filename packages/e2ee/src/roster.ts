@@ -15,7 +15,7 @@ export type RosterRefusal =
   | 'credential'
   /** A leaf of an account that is not one of the two. */
   | 'third-account'
-  /** A leaf whose certificates or key are not those of the newest device list known. */
+  /** A leaf whose device or key is not in the newest device list known. */
   | 'unknown-device'
   /** Two leaves of one device, so more leaves than listed devices. */
   | 'too-many-leaves'

@@ -8,7 +8,10 @@
  *     sealed  := sealed object to the recovery sealing key, purpose "vault", context = account 16 | sequence u64,
  *                content = u8 version (1) | vec32 identity private key (PKCS #8)
  *
- * A device can put a new identity in without the words; only the words open it.
+ * A device can put a new identity in without the words. The words open it; so does a slot P, which is in no vault but in
+ * the profile of one device, under the key that OPAQUE gives to whoever logs in with the password:
+ *
+ *     P := nonce 12 | AES-256-GCM under HKDF(OPAQUE export key, "securechat/vault-slot-P v1"), else as `wrapped`
  */
 import type { Entropy, RsaPrivate, RsaPublic } from '@securechat/crypto';
 import {
@@ -29,6 +32,7 @@ const SLOT_RECOVERY = 1;
 const SLOTS_MAX = 8;
 const CONTENT_VERSION = 1;
 const SLOT_INFO = new TextEncoder().encode('securechat/vault-slot-R v1');
+const PASSWORD_SLOT_INFO = new TextEncoder().encode('securechat/vault-slot-P v1');
 /** 128 bits: twelve words. */
 export const RECOVERY_ENTROPY_BYTES = 16;
 
@@ -48,14 +52,27 @@ export interface CreateVaultInput extends VaultOwner {
 
 /** A first vault. At most `vaultBytesMax`. */
 export function createVault(input: CreateVaultInput): Uint8Array<ArrayBuffer> {
-  const { account, recoverySealing, entropy } = input;
-  const pkcs8 = recoverySealing.exportPkcs8();
+  const { recoverySealing, entropy } = input;
   const key = slotKey(input.recoveryEntropy);
-  const nonce = entropy(AEAD_NONCE_BYTES);
-  const wrapped = concatBytes(nonce, aes256gcm.seal({ key, nonce, aad: idBytes(account), plaintext: pkcs8 }));
-  wipe(pkcs8, key);
-  const slots = [{ kind: SLOT_RECOVERY, wrapped }];
+  const slots = [{ kind: SLOT_RECOVERY, wrapped: wrap(input, key) }];
+  wipe(key);
   return encodeVault(slots, sealIdentity(input, input.identity, recoverySealing.public, entropy));
+}
+
+/**
+ * Slot P, some 1.8 kB: for the encrypted profile of one device. With it and the password, asked of the server, the vault
+ * opens without the words.
+ */
+export function createPasswordSlot(
+  input: Pick<CreateVaultInput, 'account' | 'recoverySealing' | 'entropy'> & {
+    /** Of OPAQUE, 64 bytes. */
+    readonly exportKey: Uint8Array;
+  },
+): Uint8Array {
+  const key = passwordKey(input.exportKey);
+  const slot = wrap(input, key);
+  wipe(key);
+  return slot;
 }
 
 export interface ReplaceVaultInput extends VaultOwner {
@@ -72,6 +89,11 @@ export function replaceVaultIdentity(input: ReplaceVaultInput): Uint8Array<Array
   return encodeVault(slots, sealIdentity(input, input.identity, input.recoverySealing, input.entropy));
 }
 
+export interface StoredVault extends VaultOwner {
+  readonly vault: Uint8Array;
+  readonly entropy: Entropy;
+}
+
 export interface OpenedVault {
   readonly identity: RsaPrivate<'identity'>;
   readonly recoverySealing: RsaPrivate<'sealing'>;
@@ -81,15 +103,32 @@ export interface OpenedVault {
  * RECOVERY_WORDS_WRONG when the words do not open it. MALFORMED when they do and the rest does not hold: another account
  * or sequence, tampered with, or no vault at all.
  */
-export async function openVault(
-  input: VaultOwner & {
-    readonly vault: Uint8Array;
-    readonly recoveryEntropy: Uint8Array;
-    readonly entropy: Entropy;
-  },
-): Promise<OpenedVault> {
+export async function openVault(input: StoredVault & { readonly recoveryEntropy: Uint8Array }): Promise<OpenedVault> {
   const { slots, sealed } = decodeVault(input.vault);
-  const recoverySealing = openSlot(slots, input);
+  const key = slotKey(input.recoveryEntropy);
+  const recoverySealing = firstOpened(slots, input, key);
+  wipe(key);
+  if (recoverySealing === undefined) throw new SecureChatError('RECOVERY_WORDS_WRONG');
+  return openIdentity(input, sealed, recoverySealing);
+}
+
+/** As `openVault`, with the slot of this device: AUTH_FAILED when the export key does not open it. */
+export async function openVaultByPassword(
+  input: StoredVault & { readonly slot: Uint8Array; readonly exportKey: Uint8Array },
+): Promise<OpenedVault> {
+  const { sealed } = decodeVault(input.vault);
+  const key = passwordKey(input.exportKey);
+  const recoverySealing = unwrap(input, key, input.slot);
+  wipe(key);
+  if (recoverySealing === undefined) throw new SecureChatError('AUTH_FAILED');
+  return openIdentity(input, sealed, recoverySealing);
+}
+
+async function openIdentity(
+  input: StoredVault,
+  sealed: Uint8Array,
+  recoverySealing: RsaPrivate<'sealing'>,
+): Promise<OpenedVault> {
   const content = await openSealed({
     sealed,
     openers: [openerOf(recoverySealing)],
@@ -107,24 +146,37 @@ export async function openVault(
   return { identity, recoverySealing };
 }
 
-function openSlot(
-  slots: readonly Slot[],
-  { account, recoveryEntropy }: { account: AccountId; recoveryEntropy: Uint8Array },
-) {
-  const key = slotKey(recoveryEntropy);
+function firstOpened(slots: readonly Slot[], owner: VaultOwner, key: Uint8Array): RsaPrivate<'sealing'> | undefined {
   for (const { kind, wrapped } of slots) {
-    if (kind !== SLOT_RECOVERY) continue;
-    const nonce = wrapped.subarray(0, AEAD_NONCE_BYTES);
-    const ciphertext = wrapped.subarray(AEAD_NONCE_BYTES);
-    const pkcs8 = aes256gcm.open({ key, nonce, aad: idBytes(account), ciphertext });
-    if (pkcs8 === undefined) continue;
-    wipe(key);
-    const opened = importRsaPrivate('sealing', pkcs8);
-    wipe(pkcs8);
-    return opened;
+    const opened = kind === SLOT_RECOVERY ? unwrap(owner, key, wrapped) : undefined;
+    if (opened !== undefined) return opened;
   }
-  wipe(key);
-  throw new SecureChatError('RECOVERY_WORDS_WRONG');
+  return undefined;
+}
+
+function wrap(
+  { account, recoverySealing, entropy }: Pick<CreateVaultInput, 'account' | 'recoverySealing' | 'entropy'>,
+  key: Uint8Array,
+): Uint8Array {
+  const plaintext = recoverySealing.exportPkcs8();
+  const nonce = entropy(AEAD_NONCE_BYTES);
+  const wrapped = concatBytes(nonce, aes256gcm.seal({ key, nonce, aad: idBytes(account), plaintext }));
+  wipe(plaintext);
+  return wrapped;
+}
+
+function unwrap({ account }: VaultOwner, key: Uint8Array, wrapped: Uint8Array): RsaPrivate<'sealing'> | undefined {
+  const nonce = wrapped.subarray(0, AEAD_NONCE_BYTES);
+  const ciphertext = wrapped.subarray(AEAD_NONCE_BYTES);
+  const pkcs8 = aes256gcm.open({ key, nonce, aad: idBytes(account), ciphertext });
+  if (pkcs8 === undefined) return undefined;
+  const opened = importRsaPrivate('sealing', pkcs8);
+  wipe(pkcs8);
+  return opened;
+}
+
+function passwordKey(exportKey: Uint8Array): Uint8Array {
+  return hkdfSha256({ ikm: exportKey, salt: new Uint8Array(0), info: PASSWORD_SLOT_INFO, length: 32 });
 }
 
 function slotKey(recoveryEntropy: Uint8Array): Uint8Array {

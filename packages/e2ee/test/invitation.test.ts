@@ -7,7 +7,7 @@ import { before, test } from 'node:test';
 import { ed25519, fingerprintOf, openerOf, openSealed, sealTo, verifyAccountBundle } from '@securechat/crypto';
 import { basicCredential, createCommit, createGroup, decodeMessage, suiteOf } from '@securechat/mls';
 import { nodeProvider } from '@securechat/mls/node';
-import type { GroupId } from '@securechat/wire';
+import type { DeviceId, GroupId } from '@securechat/wire';
 import { ByteReader, defaultLimits, idBytes } from '@securechat/wire';
 import { groupAndEpoch } from '../src/capsule.ts';
 import { credentialOf, encodeCredential, ownLeaf } from '../src/credential.ts';
@@ -120,8 +120,13 @@ test('a leaf whose key is not the one in its certificate is refused', () => {
   });
 });
 
-test('a leaf that names an unknown certificate is refused', () => {
+test('a leaf made under another certificate of its device and key is let in: certificates are renewed', () => {
   const credential = { ...credentialOf(alice.device), deviceCertificate: entropy(32) };
+  return joinRefused('joined', { leaf: { ...ownLeaf(alice.device), credential: encodeCredential(credential) } });
+});
+
+test('a leaf that names a device that is not listed, with the key of one that is, is refused', () => {
+  const credential = { ...credentialOf(alice.device), device: id<DeviceId>() };
   return joinRefused('credential', { leaf: { ...ownLeaf(alice.device), credential: encodeCredential(credential) } });
 });
 

@@ -3,7 +3,14 @@ import { before, test } from 'node:test';
 import { generateRsa, importRsaPrivate } from '@securechat/crypto';
 import type { AccountId } from '@securechat/wire';
 import { defaultLimits } from '@securechat/wire';
-import { createVault, openVault, RECOVERY_ENTROPY_BYTES, replaceVaultIdentity } from '../src/index.ts';
+import {
+  createPasswordSlot,
+  createVault,
+  openVault,
+  openVaultByPassword,
+  RECOVERY_ENTROPY_BYTES,
+  replaceVaultIdentity,
+} from '../src/index.ts';
 import type { TestPerson } from './people.ts';
 import { entropy, id, person } from './people.ts';
 
@@ -82,4 +89,37 @@ test('a vault of 4096-bit keys fits vaultBytesMax', async () => {
   const recoverySealing = importRsaPrivate('sealing', identity.exportPkcs8());
   const large = createVault({ ...owner(), identity, recoverySealing, recoveryEntropy, entropy });
   assert.ok(large.length < defaultLimits.vaultBytesMax);
+});
+
+const exportKey = entropy(64);
+
+function passwordSlot(): Uint8Array {
+  return createPasswordSlot({ ...owner(), recoverySealing: alice.recoverySealing, exportKey, entropy });
+}
+
+test('the password opens the vault with the slot of a device, also after a new identity went in', async () => {
+  const slot = passwordSlot();
+  const opened = await openVaultByPassword({ ...owner(), vault: vault(), slot, exportKey, entropy });
+  assert.equal(opened.identity.public.fingerprint, alice.identity.public.fingerprint);
+  const identity = await generateRsa('identity', 2048);
+  const next = { ...owner(), sequence: 2 };
+  const recoverySealing = alice.recoverySealing.public;
+  const replaced = replaceVaultIdentity({ ...next, vault: vault(), identity, recoverySealing, entropy });
+  const later = await openVaultByPassword({ ...next, vault: replaced, slot, exportKey, entropy });
+  assert.equal(later.identity.public.fingerprint, identity.public.fingerprint);
+});
+
+test('another export key, account or slot is AUTH_FAILED; the words do not open a slot', async () => {
+  const slot = passwordSlot();
+  const good = { ...owner(), vault: vault(), slot, exportKey, entropy };
+  const damaged = slot.map((byte, at) => (at === 40 ? byte ^ 1 : byte));
+  const bad = [
+    { exportKey: entropy(64) },
+    { exportKey: recoveryEntropy },
+    { account: id<AccountId>() },
+    { slot: damaged },
+    { slot: slot.subarray(0, 20) },
+    { slot: new Uint8Array(0) },
+  ];
+  for (const change of bad) await assert.rejects(openVaultByPassword({ ...good, ...change }), { code: 'AUTH_FAILED' });
 });

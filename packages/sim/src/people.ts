@@ -1,6 +1,6 @@
 /** People with real keys and certificates. RSA keys are dear: made once per process, the same for every run. */
 import type { AccountRecord } from '@securechat/client/engine';
-import { certifyAccount, certifyDevice, freshId, recoverySigning } from '@securechat/client/engine';
+import { certifyAccount, freshId, newAccountRecord, recoverySigning } from '@securechat/client/engine';
 import type { RsaPrivate, RsaPurpose } from '@securechat/crypto';
 import { ed25519, generateRsa, importRsaPrivate, seededEntropy, sha256 } from '@securechat/crypto';
 import { createVault } from '@securechat/e2ee';
@@ -111,26 +111,18 @@ async function makePerson(username: string, server: Fingerprint): Promise<Person
     recovery: recovery.publicKey,
     recoverySealing: recoverySealing.public,
   });
-  const { deviceJws, listJws } = await certifyDevice({
+  const { device } = keys;
+  const record = await newAccountRecord({
     ...certified,
     keys,
     listVersion: 1,
     previous: new Uint8Array(0),
-  });
-  const { device } = keys;
-  const record: AccountRecord = {
     stage: 'registered',
     server,
-    account,
     username,
-    device,
     accountJws,
-    listJws,
-    deviceJws,
-    signing: signing.privateKey,
-    sealing: sealing.exportPkcs8(),
-    vault: new Uint8Array(0),
-  };
+  });
+  const { deviceJws, listJws } = record;
   const served: ServerRecord = {
     username,
     opaque: '',

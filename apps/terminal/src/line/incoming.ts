@@ -52,6 +52,13 @@ const handlers: { readonly [K in ClientEvent['kind']]: (session: Session, event:
         ? `The identity of ${user}, whom you had verified, changed. Sending to them is halted: !verify ${user}`
         : `The identity of ${user} changed (keys reset). To be sure that it is them: !verify ${user}`,
     ),
+  deviceEnds: (session, { at, renewable }) =>
+    session.warning(
+      `This device is certified until ${at.slice(0, 10)}; from then on others refuse its keys. ` +
+        (renewable
+          ? 'To renew it: !logout, then !login while the server can be reached.'
+          : 'Come back with the recovery words in a new profile, or take new keys: !resetkeys'),
+    ),
   newDevice: (session, { user }) => session.notice(`${user} is on a new device.`),
   loggedOut: (session, { code, reason }) => {
     session.accountOutcome = exitCodeOfLogout(code);
@@ -136,6 +143,8 @@ function showConnection(session: Session, state: ConnectionState, code: Event<'c
   const changed = online !== session.online;
   // Trying again is not worth a line each time.
   if (online && session.reconnecting) session.reconnecting = false;
+  // It comes after a connection that was lost, so that nothing changes, and it takes a minute.
+  if (code === 'DEVICE_PAUSED' && session.username !== undefined) return session.warning(sentenceOfCode(code));
   if (session.username === undefined || !changed || session.reconnecting) return;
   const final = code === 'SERVER_KEY_CHANGED' || code === 'UNSUPPORTED_VERSION' || code === 'ACCOUNT_DISABLED';
   if (!online && !final) return session.connectionLost();
@@ -143,8 +152,6 @@ function showConnection(session: Session, state: ConnectionState, code: Event<'c
   session.showPrompt();
   if (online) session.notice('Connected again.');
   else if (final) session.warning(sentenceOfCode(code));
-  // It comes after a connection that was lost, so that nothing changes, and it takes a minute.
-  if (code === 'DEVICE_PAUSED' && session.username !== undefined) return session.warning(sentenceOfCode(code));
 }
 
 function excerptOf(text: string): string {

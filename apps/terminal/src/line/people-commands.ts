@@ -119,9 +119,18 @@ export async function status(session: Session): Promise<void> {
     ['Account', now.username ?? 'not logged in'],
     ['Fingerprint', now.fingerprint ?? '-'],
     ['Device', now.device ?? '-'],
+    ['Certified until', now.deviceEnds === null ? '-' : certifiedUntil(now.deviceEnds)],
     ['Unsent', String(now.unsent)],
   ] as const;
   session.notice(rows.map(([name, value]) => `${name}: ${sanitizeLine(value)}`).join('\n'));
+}
+
+/** Renewed by logins in the last 180 days: with less than this left none did. */
+const SOON_MS = 60 * 24 * 60 * 60 * 1000;
+
+function certifiedUntil(at: string): string {
+  const soon = Date.parse(at) - Date.now() < SOON_MS;
+  return `${at.slice(0, 10)}${soon ? ' (then others refuse it: !logout and !login while connected renew it)' : ''}`;
 }
 
 export function version(session: Session): void {

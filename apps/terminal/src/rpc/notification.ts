@@ -31,6 +31,7 @@ const rows: { readonly [K in ClientEvent['kind']]: (event: Event<K>) => Readonly
   presence: ({ user, online }) => ({ user, online }),
   keyChanged: ({ user, verified }) => ({ user, verified }),
   newDevice: ({ user }) => ({ user }),
+  deviceEnds: ({ at, renewable }) => ({ at, renewable }),
   loggedOut: ({ code, reason }) => ({ code, reason }),
   connection: ({ state, code }) => ({ state, ...(code !== undefined && { code }) }),
   gap: ({ conversation, missing, code }) => ({ conversation, missing, code }),

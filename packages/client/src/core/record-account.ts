@@ -20,10 +20,12 @@ export interface AccountRecord {
   readonly sealing: Uint8Array;
   /** A vault that the server does not have yet; empty when there is none. */
   readonly vault: Uint8Array;
+  /** What opens the vault together with the password, asked of the server; empty: the recovery words alone do. */
+  readonly passwordSlot: Uint8Array;
 }
 
 export const accountRecord = recordCodec<AccountRecord>(
-  1,
+  2,
   (writer, value) => {
     writeOne(writer, stages, value.stage);
     writer.text16(value.server);
@@ -32,8 +34,9 @@ export const accountRecord = recordCodec<AccountRecord>(
     writeId(writer, value.device);
     writer.text16(value.accountJws).text16(value.listJws).text16(value.deviceJws);
     writer.vec16(value.signing).vec16(value.sealing).vec32(value.vault);
+    writer.vec16(value.passwordSlot);
   },
-  (reader) => ({
+  (reader, written) => ({
     stage: readOne(reader, stages),
     server: reader.text16() as Fingerprint,
     account: readId<AccountId>(reader),
@@ -45,6 +48,7 @@ export const accountRecord = recordCodec<AccountRecord>(
     signing: reader.vec16().slice(),
     sealing: reader.vec16().slice(),
     vault: reader.vec32().slice(),
+    passwordSlot: written < 2 ? new Uint8Array(0) : reader.vec16().slice(),
   }),
 );
 

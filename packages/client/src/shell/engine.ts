@@ -24,6 +24,7 @@ import type { Ledger } from './ledger/ledger.ts';
 import type { Link } from './link/link-port.ts';
 import { loadLanes } from './ledger/load-lanes.ts';
 import { replaceDevice } from './account/new-device.ts';
+import { isRenewal } from './account/renew-device.ts';
 import type { AttachedOver } from './online.ts';
 import { afterAttach, becomeReachable } from './online.ts';
 import type { Answer, OpenAccount } from './open-account.ts';
@@ -279,7 +280,8 @@ export class Engine implements OpenAccount {
 
   #end(code: Code): void {
     // Our own reset ends the old device: its answer may have been lost, and this is as good.
-    if (code === 'DEVICE_REVOKED' && this.ledger.successor !== undefined) return void this.changeOver();
+    const reset = this.ledger.successor !== undefined && !isRenewal(this.ledger);
+    if (code === 'DEVICE_REVOKED' && reset) return void this.changeOver();
     // A first attempt that ends so is told to the one who logs in.
     if (this.leaving || !this.#arrival.tried) return;
     this.emit({ kind: 'loggedOut', code, reason: codes[code].text });

@@ -3,6 +3,7 @@ import { importRsaPrivate, openerOf, openSealed } from '@securechat/crypto';
 import type { AccountId, control } from '@securechat/wire';
 import { idOf, SecureChatError } from '@securechat/wire';
 import { forgettable } from '../core/forgettable.ts';
+import { isRenewal, publishRenewal } from './account/renew-device.ts';
 import type { LedgerChange } from './ledger/ledger-change.ts';
 import { countFresh, replenish } from './people/key-packages.ts';
 import type { Link } from './link/link-port.ts';
@@ -39,8 +40,9 @@ export async function attachOver(account: OpenAccount, link: Link): Promise<Atta
     submitNumberHighest: ledger.counters.submitNumber,
     history: ledger.history,
   });
+  if (isRenewal(ledger)) await publishRenewal(ledger, link);
   // Attached with the old keys: the reset that the successor was made for never happened.
-  if (ledger.successor !== undefined) await ledger.commit([{ drop: 'successor', key: undefined }]);
+  else if (ledger.successor !== undefined) await ledger.commit([{ drop: 'successor', key: undefined }]);
   // Numbers that no honest server reaches would use up ours for good.
   if (Math.max(answer.submitNumberHighest, answer.mailboxNext) > NUMBER_MAX) throw new SecureChatError('MALFORMED');
   const rolledBack = answer.submitNumberHighest > ledger.counters.submitNumber;
@@ -111,7 +113,7 @@ async function leaveAllGroups(account: OpenAccount): Promise<void> {
 
 /** Until this is done nobody can write first. */
 export async function becomeReachable(account: OpenAccount, { answer, rolledBack }: AttachedOver): Promise<void> {
-  const forgotten = rolledBack || answer.keyPackagesLeft > countFresh(account);
+  const forgotten = rolledBack || answer.keyPackagesLeft > (await countFresh(account));
   await replenish(account, answer.keyPackagesLeft, answer.lastResortStored, forgotten);
 }
 

@@ -85,6 +85,7 @@ const samples: readonly {
     signing: bytes(32, 1),
     sealing: bytes(1700, 2),
     vault: bytes(3000, 3),
+    passwordSlot: bytes(1800, 4),
   }),
   sample('counters', countersRecord, { submitNumber: 2 ** 40, clientCounter: 3, order: 4 }),
   sample('cursor', cursorRecord, 99),

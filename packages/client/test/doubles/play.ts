@@ -1,22 +1,21 @@
 /** People with real keys, engines and stores in memory, and one post office between them. */
 import { generateRsa, systemEntropy, verifyAccountBundle } from '@securechat/crypto';
 import type { RsaPrivate } from '@securechat/crypto';
-import { mlsEngine } from '@securechat/e2ee';
+import { createPasswordSlot, createVault, mlsEngine } from '@securechat/e2ee';
 import type { AccountId, Code, Fingerprint } from '@securechat/wire';
 import type { ClientEvent } from '../../src/api.ts';
 import type { AccountRecord } from '../../src/core/record-account.ts';
-import {
-  certifyAccount,
-  certifyDevice,
-  createDeviceKeys,
-  recoverySigning,
-} from '../../src/shell/account/device-keys.ts';
+import { newAccountRecord } from '../../src/shell/account/account-record.ts';
+import { certifyAccount, createDeviceKeys, recoverySigning } from '../../src/shell/account/device-keys.ts';
 import { Engine } from '../../src/shell/engine.ts';
 import { freshId } from '../../src/shell/fresh-id.ts';
 import { initialChanges, Ledger } from '../../src/shell/ledger/ledger.ts';
 import { Sender } from '../../src/shell/send/send.ts';
 import { MemoryStore } from './memory-store.ts';
 import { PostOffice } from './post-office.ts';
+
+/** What OPAQUE gives to whoever knows the password. */
+export const EXPORT_KEY: Uint8Array = new Uint8Array(64).fill(9);
 
 const SERVER = `sha256:${'A'.repeat(43)}` as Fingerprint;
 
@@ -36,6 +35,8 @@ export class Actor {
   readonly office: PostOffice;
   readonly record: AccountRecord;
   readonly name: string;
+  /** As the server has it; the password opens it by the record's slot and `EXPORT_KEY`. */
+  readonly vault: Uint8Array;
   /** Of all processes that this person ran. */
   readonly events: ClientEvent[] = [];
   store: MemoryStore;
@@ -46,7 +47,8 @@ export class Actor {
   /** How long a send waits for its answer; shorter where none is to come. */
   answerMs = 60_000;
 
-  constructor(office: PostOffice, record: AccountRecord, store: MemoryStore) {
+  constructor(office: PostOffice, record: AccountRecord, store: MemoryStore, vault: Uint8Array) {
+    this.vault = vault;
     this.office = office;
     this.record = record;
     this.name = record.username;
@@ -115,29 +117,28 @@ export async function createActor(office: PostOffice, name: string, index: numbe
     recovery: recovery.publicKey,
     recoverySealing: keys.recovery.public,
   });
-  const { deviceJws, listJws } = await certifyDevice({
+  const owner = { account, recoverySealing: keys.recovery, entropy: systemEntropy };
+  const vault = createVault({
+    ...owner,
+    sequence: 1,
+    identity: keys.identity,
+    recoveryEntropy: new Uint8Array(16).fill(index),
+  });
+  const record = await newAccountRecord({
     ...certified,
     keys: device,
     listVersion: 1,
     previous: new Uint8Array(0),
-  });
-  office.join(await verifyAccountBundle({ accountJws, listJws, deviceJws: [deviceJws], server: SERVER, nowMs }));
-  const record: AccountRecord = {
     stage: 'registered',
     server: SERVER,
-    account,
     username: name,
-    device: device.device,
     accountJws,
-    listJws,
-    deviceJws,
-    signing: device.signing.privateKey,
-    sealing: keys.device.exportPkcs8(),
-    vault: new Uint8Array(0),
-  };
+    passwordSlot: createPasswordSlot({ ...owner, exportKey: EXPORT_KEY }),
+  });
+  office.join(await verifyAccountBundle({ ...record, deviceJws: [record.deviceJws], nowMs }));
   const store = new MemoryStore();
   await store.commit(initialChanges(record));
-  return new Actor(office, record, store);
+  return new Actor(office, record, store, vault);
 }
 
 async function deviceOf(sealing: RsaPrivate<'sealing'>) {
@@ -173,7 +174,7 @@ export async function on(play: (play: Play) => Promise<void>, answerMs?: number)
   prepared ??= prepare();
   const base = await prepared;
   const office = base.office.copy();
-  const again = (actor: Actor) => new Actor(office, actor.record, actor.store.copy());
+  const again = (actor: Actor) => new Actor(office, actor.record, actor.store.copy(), actor.vault);
   const [alice, bob] = [again(base.alice), again(base.bob)];
   if (answerMs !== undefined) alice.answerMs = bob.answerMs = answerMs;
   await Promise.all([alice.start(), bob.start()]);

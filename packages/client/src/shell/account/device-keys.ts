@@ -1,5 +1,5 @@
 /** The keys of an account and of a device, and what certifies them. */
-import type { Entropy, RsaPrivate, RsaPublic } from '@securechat/crypto';
+import type { Entropy, ListedDevice, RsaPrivate, RsaPublic } from '@securechat/crypto';
 import {
   deviceFingerprint,
   ed25519,
@@ -49,18 +49,28 @@ export function certifyAccount(input: CertifyInput): Promise<string> {
   return signAccountCertificate(identity, { ...claims, issuedAtMs: nowMs });
 }
 
-/** Certificate of the device, and the list that names it alone. */
-export async function certifyDevice(input: {
+export interface CertifyDeviceInput {
   readonly identity: RsaPrivate<'identity'>;
   readonly account: AccountId;
   readonly sequence: number;
-  readonly keys: DeviceKeys;
+  readonly keys: {
+    readonly device: DeviceId;
+    readonly signing: Pick<DeviceKeys['signing'], 'publicKey'>;
+    readonly sealing: Pick<DeviceKeys['sealing'], 'public'>;
+  };
+  /** Listed beside it; none by default. */
+  readonly others?: readonly ListedDevice[];
   readonly listVersion: number;
   /** Hash of the list before it; empty for the first. */
   readonly previous: Uint8Array;
   readonly nowMs: number;
-}): Promise<{ readonly deviceJws: string; readonly listJws: string }> {
-  const { identity, account, sequence, keys, nowMs } = input;
+}
+
+/** Certificate of the device, and the list that names it. */
+export async function certifyDevice(
+  input: CertifyDeviceInput,
+): Promise<{ readonly deviceJws: string; readonly listJws: string }> {
+  const { identity, account, sequence, keys, others = [], nowMs } = input;
   const { device } = keys;
   const deviceJws = await signDeviceCertificate(identity, {
     account,
@@ -74,7 +84,7 @@ export async function certifyDevice(input: {
     account,
     sequence,
     version: input.listVersion,
-    devices: [{ device, fingerprint: deviceFingerprint(deviceJws) }],
+    devices: [...others, { device, fingerprint: deviceFingerprint(deviceJws) }],
     previous: input.previous,
   });
   return { deviceJws, listJws };

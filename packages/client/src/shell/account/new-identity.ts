@@ -3,15 +3,16 @@
  * keys are on disk before the server is asked, so that a lost answer or a power cut loses nothing.
  */
 import type { Entropy, RsaPrivate } from '@securechat/crypto';
-import { generateRsa, verifyAccountBundle } from '@securechat/crypto';
+import { generateRsa } from '@securechat/crypto';
 import { replaceVaultIdentity } from '@securechat/e2ee';
 import { SecureChatError } from '@securechat/wire';
-import type { AccountRecord } from '../../core/record-account.ts';
+import { newAccountRecord, ownBundle } from './account-record.ts';
 import type { DeviceKeys } from './device-keys.ts';
-import { certifyAccount, certifyDevice, createDeviceKeys } from './device-keys.ts';
+import { certifyAccount, createDeviceKeys } from './device-keys.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { OpenAccount } from '../open-account.ts';
 import { linkOf } from '../open-account.ts';
+import { isRenewal } from './renew-device.ts';
 
 export interface NewKeys {
   readonly identity: RsaPrivate<'identity'>;
@@ -26,7 +27,7 @@ export async function createNewKeys(bits: number, entropy: Entropy): Promise<New
 /**
  * The server has it when this resolves with nothing; the caller changes over to the ledger's successor. Resolves with the
  * error where the answer was lost (CONNECTION_LOST …): the next attach decides. A refusal (RATE_LIMITED …) rejects, and
- * there is no successor. BUSY while another one is under way.
+ * there is no successor. BUSY while another one is under way, or nobody knows yet whether a renewal came to be.
  */
 export async function resetIdentity(
   account: OpenAccount,
@@ -34,7 +35,7 @@ export async function resetIdentity(
 ): Promise<SecureChatError | undefined> {
   const { ledger, entropy } = account;
   // Two at once: the server would take the keys of one, and this device go on with those of the other.
-  if (underWay.has(ledger)) throw new SecureChatError('BUSY');
+  if (underWay.has(ledger) || isRenewal(ledger)) throw new SecureChatError('BUSY');
   underWay.add(ledger);
   try {
     return await reset(account, await create(entropy));
@@ -51,8 +52,7 @@ async function reset(account: OpenAccount, { identity, keys }: NewKeys): Promise
   const record = ledger.account;
   const nowMs = account.nowMs();
   // The old device ends here; its certificate may have ended before.
-  const { deviceJws: oldJws, ...known } = record;
-  const person = await verifyAccountBundle({ ...known, deviceJws: [oldJws], nowMs: 'any-time' });
+  const person = await ownBundle(record);
   const sequence = person.account.sequence + 1;
   const { recovery, recoverySealing, server } = person.account;
   const accountJws = await certifyAccount({
@@ -65,31 +65,24 @@ async function reset(account: OpenAccount, { identity, keys }: NewKeys): Promise
     recoverySealing,
     nowMs,
   });
-  const { deviceJws, listJws } = await certifyDevice({
-    identity,
-    account: record.account,
-    sequence,
-    keys,
-    listVersion: person.list.version + 1,
-    previous: person.list.hash,
-    nowMs,
-  });
   const stored = await link.request('getVault', {});
   if (stored.$case !== 'vault') throw new SecureChatError('MALFORMED');
   const { vault: before, version: vaultVersion } = stored.value;
   const owner = { account: record.account, sequence };
   const vault = replaceVaultIdentity({ ...owner, vault: before, identity, recoverySealing, entropy });
-  const next: AccountRecord = {
+  const next = await newAccountRecord({
     ...record,
-    stage: 'registered',
-    device: keys.device,
-    accountJws,
-    listJws,
-    deviceJws,
-    signing: keys.signing.privateKey,
-    sealing: keys.sealing.exportPkcs8(),
     vault: new Uint8Array(0),
-  };
+    stage: 'registered',
+    identity,
+    sequence,
+    keys,
+    accountJws,
+    listVersion: person.list.version + 1,
+    previous: person.list.hash,
+    nowMs,
+  });
+  const { deviceJws, listJws } = next;
   await ledger.commit([{ put: 'successor', value: next }]);
   try {
     await link.request('resetKeys', {

@@ -4,12 +4,12 @@
  */
 import type { Entropy } from '@securechat/crypto';
 import { verifyAccountBundle } from '@securechat/crypto';
-import { openVault } from '@securechat/e2ee';
+import { createPasswordSlot, openVault } from '@securechat/e2ee';
 import type { AccountId, control } from '@securechat/wire';
 import { idOf, SecureChatError } from '@securechat/wire';
 import type { AccountRecord } from '../../core/record-account.ts';
+import { newAccountRecord } from './account-record.ts';
 import type { DeviceKeys } from './device-keys.ts';
-import { certifyDevice } from './device-keys.ts';
 import type { Link } from '../link/link-port.ts';
 
 /** The password was right; the words are a choice of the list. */
@@ -18,6 +18,8 @@ interface Proven {
   readonly done: control.LoginDone;
   readonly username: string;
   readonly recoveryEntropy: Uint8Array;
+  /** Of the login, 64 bytes: from now on the password opens the vault here as well. Absent: the words alone. */
+  readonly exportKey?: Uint8Array;
   /** Under way since before the login: wrong words are told without waiting for it. */
   readonly device: Promise<DeviceKeys>;
   readonly nowMs: number;
@@ -29,7 +31,7 @@ interface Proven {
  * account, or its vault another identity; RECOVERY_WORDS_WRONG.
  */
 export async function recoverDevice(proven: Proven): Promise<AccountRecord> {
-  const { link, done, username, recoveryEntropy, device, nowMs, entropy } = proven;
+  const { link, done, username, recoveryEntropy, exportKey, device, nowMs, entropy } = proven;
   const { accountJws, listJws: lastJws, deviceJws: devicesJws } = done;
   const server = link.serverFingerprint;
   const bundle = await verifyAccountBundle({
@@ -45,29 +47,30 @@ export async function recoverDevice(proven: Proven): Promise<AccountRecord> {
   const { account, sequence } = bundle.account;
   const answer = await link.request('getVault', {});
   if (answer.$case !== 'vault') throw new SecureChatError('MALFORMED');
-  const { identity } = await openVault({ vault: answer.value.vault, account, sequence, recoveryEntropy, entropy });
+  const stored = { vault: answer.value.vault, account, sequence, entropy };
+  const { identity, recoverySealing } = await openVault({ ...stored, recoveryEntropy });
   if (identity.public.fingerprint !== bundle.account.identity.fingerprint)
     throw new SecureChatError('CERTIFICATE_REJECTED', { text: 'The vault holds another identity.' });
   const { version, hash: previous } = bundle.list;
-  const keys = await device;
-  const certified = { identity, account, sequence, keys, listVersion: version + 1, previous, nowMs };
-  const { deviceJws, listJws } = await certifyDevice(certified);
-  return {
+  return newAccountRecord({
+    identity,
+    account,
+    sequence,
+    keys: await device,
+    listVersion: version + 1,
+    previous,
+    nowMs,
     stage: 'registered',
     server: bundle.account.server,
-    account,
     username,
-    device: keys.device,
     accountJws,
-    listJws,
-    deviceJws,
-    signing: keys.signing.privateKey,
-    sealing: keys.sealing.exportPkcs8(),
-    vault: new Uint8Array(0),
-  };
+    ...(exportKey !== undefined && {
+      passwordSlot: createPasswordSlot({ account, recoverySealing, exportKey, entropy }),
+    }),
+  });
 }
 
-/** From here on it is the account's only device. */
+/** From here on the devices of its list are the account's only ones. */
 export async function publishDevice(link: Pick<Link, 'request'>, account: AccountRecord): Promise<void> {
   const { deviceJws, listJws } = account;
   await link.request('publishDevices', { deviceJws, listJws });

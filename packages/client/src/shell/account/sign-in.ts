@@ -1,6 +1,6 @@
 /**
  * Login (docs/protocol/accounts.md). With a profile the password unlocks it, connection or not, and the device attaches
- * with its keys. Without one the password opens the account at the server and the recovery words its vault; this device
+ * with its keys; near the end of its certificate the password is asked of the server as well, to renew it. Without one the password opens the account at the server and the recovery words its vault; this device
  * becomes the account's only one, and conversations go on in successor groups.
  */
 import { systemEntropy, wipe } from '@securechat/crypto';
@@ -19,6 +19,7 @@ import { replaceDevice } from './new-device.ts';
 import type { OpenProfile } from './open-profile.ts';
 import { claimFolder, createProfile, unlockProfile } from './open-profile.ts';
 import { publishDevice, recoverDevice } from './recover-device.ts';
+import { isRenewalDue, renewDevice } from './renew-device.ts';
 import type { OpenedLink, ServerAt } from '../link/server-pin.ts';
 import { isNews, openPinned, remember } from '../link/server-pin.ts';
 
@@ -43,7 +44,7 @@ export async function signIn(input: SignInInput): Promise<SignedIn> {
   const password = normalisedPassword(input.password);
   input.options.onProgress?.('password', undefined);
   const folder = findAccount(input.at.profileDirectory, input.at.address, username);
-  if (folder !== undefined) return { profile: await unlockProfile(folder, password), opened: undefined };
+  if (folder !== undefined) return renewed(input, await unlockProfile(folder, password), { username, password });
 
   // The same server may be known under another address: then its key leads to the profile.
   const words = input.recoveryWords;
@@ -57,7 +58,7 @@ export async function signIn(input: SignInInput): Promise<SignedIn> {
       const profile = await unlockProfile(elsewhere, password);
       remember(input.at, opened.opened);
       opened.link.close();
-      return { profile, opened: undefined };
+      return await renewed(input, profile, { username, password });
     }
     const { account, recoveryEntropy } = await recover(input, opened, { username, password, words, keys });
     try {
@@ -81,6 +82,33 @@ export async function signIn(input: SignInInput): Promise<SignedIn> {
   } catch (error) {
     opened.link.close();
     throw error;
+  }
+}
+
+/**
+ * The open profile; where the end of its certificate is near, with a login that made the next one. It is not what the
+ * person came for: whatever fails now is tried at the next login.
+ */
+async function renewed(
+  input: SignInInput,
+  profile: OpenProfile,
+  { username, password }: { readonly username: string; readonly password: string },
+): Promise<SignedIn> {
+  const { ledger } = profile;
+  const nowMs = input.nowMs();
+  const events = new ForwardedEvents();
+  let opened: OpenedLink | undefined;
+  try {
+    if (!(await isRenewalDue(ledger, nowMs))) return { profile, opened: undefined };
+    opened = await openPinned(input.at, events);
+    const { done, exportKey } = await logIn(input, opened, username, password);
+    await renewDevice({ ledger, link: opened.link, done, exportKey, nowMs, entropy: systemEntropy }).finally(() =>
+      wipe(exportKey),
+    );
+    return { profile, opened: { link: opened, events } };
+  } catch {
+    opened?.link.close();
+    return { profile, opened: undefined };
   }
 }
 
@@ -122,31 +150,39 @@ interface Recovery {
 /** The account record of this new device, certified by the identity from the vault. Nothing is published yet. */
 async function recover(
   input: SignInInput,
-  { link, opened }: OpenedLink,
+  opened: OpenedLink,
   { username, password, words, keys }: Recovery,
 ): Promise<{ readonly account: AccountRecord; readonly recoveryEntropy: Uint8Array }> {
-  const { done, exportKey, opaqueKey } = await link.login(username, password);
-  wipe(exportKey);
-  if (isNews(opened)) input.onPinned(opened.pin.fingerprint);
-  remember(input.at, opened, opaqueKey);
-  if (words === undefined || keys === undefined) throw new SecureChatError('RECOVERY_WORDS_REQUIRED');
-  const recoveryEntropy = recoveryEntropyOf(words);
+  const { done, exportKey } = await logIn(input, opened, username, password);
+  let recoveryEntropy: Uint8Array | undefined;
   try {
-    const nowMs = input.nowMs();
+    if (words === undefined || keys === undefined) throw new SecureChatError('RECOVERY_WORDS_REQUIRED');
+    recoveryEntropy = recoveryEntropyOf(words);
     const account = await recoverDevice({
-      link,
+      link: opened.link,
       done,
       username,
       recoveryEntropy,
+      exportKey,
       device: keys,
-      nowMs,
+      nowMs: input.nowMs(),
       entropy: systemEntropy,
     });
     return { account, recoveryEntropy };
   } catch (error) {
     wipe(recoveryEntropy);
     throw error;
+  } finally {
+    wipe(exportKey);
   }
+}
+
+/** By the password, asked of the server; its keys are remembered. The caller wipes the export key. */
+async function logIn(input: SignInInput, { link, opened }: OpenedLink, username: string, password: string) {
+  const { done, exportKey, opaqueKey } = await link.login(username, password);
+  if (isNews(opened)) input.onPinned(opened.pin.fingerprint);
+  remember(input.at, opened, opaqueKey);
+  return { done, exportKey };
 }
 
 /** What is no name is nobody's: the same answer as for a wrong password. */

@@ -5,7 +5,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { generateRsa, POW_CHALLENGE_BYTES, proofOfWork, systemEntropy, wipe } from '@securechat/crypto';
-import { createVault } from '@securechat/e2ee';
+import { createPasswordSlot, createVault } from '@securechat/e2ee';
 import type { AccountId, control, Fingerprint } from '@securechat/wire';
 import { normaliseUsername, SecureChatError } from '@securechat/wire';
 import type { ClientOptions } from '../../api.ts';
@@ -14,8 +14,9 @@ import { suitablePassword } from '../../password.ts';
 import { accountFolder, removeAccountFolder } from '../../profile.ts';
 import { RECOVERY_ENTROPY_BYTES, recoveryWordsOf } from '../../recovery-words.ts';
 import { drawStoreKey } from '../../stores/sqlite/open-store.ts';
+import { newAccountRecord } from './account-record.ts';
 import type { DeviceKeys } from './device-keys.ts';
-import { certifyAccount, certifyDevice, createDeviceKeys, recoverySigning } from './device-keys.ts';
+import { certifyAccount, createDeviceKeys, recoverySigning } from './device-keys.ts';
 import { ForwardedEvents } from '../link/link-events.ts';
 import { freshId } from '../fresh-id.ts';
 import type { OpenProfile } from './open-profile.ts';
@@ -139,8 +140,8 @@ async function register(input: SignUpInput, prepared: Prepared): Promise<SignedU
       password,
       ...(invite !== undefined && invite !== '' && { invite }),
       ...(pow !== undefined && { pow }),
-      certificates: async () => {
-        const made = await certify(link.link.serverFingerprint, prepared, input.nowMs());
+      certificates: async (exported) => {
+        const made = await certify(link.link.serverFingerprint, prepared, exported, input.nowMs());
         const folder = accountFolder(at.profileDirectory, link.link.serverFingerprint, username);
         const lock = claimFolder(at.profileDirectory, folder);
         try {
@@ -223,7 +224,7 @@ async function wasMade(at: ServerAt, username: string, password: string): Promis
 
 const lostCodes: ReadonlySet<string> = new Set(['CONNECTION_LOST', 'TIMEOUT', 'SHUTTING_DOWN', 'UNREACHABLE']);
 
-async function certify(server: Fingerprint, prepared: Prepared, nowMs: number) {
+async function certify(server: Fingerprint, prepared: Prepared, exportKey: Uint8Array, nowMs: number) {
   const { username, recoveryEntropy, keys } = prepared;
   const { identity, recoverySealing } = keys;
   const account = freshId<AccountId>(systemEntropy);
@@ -240,7 +241,8 @@ async function certify(server: Fingerprint, prepared: Prepared, nowMs: number) {
     nowMs,
   });
   wipe(recovery.privateKey);
-  const { deviceJws, listJws } = await certifyDevice({
+  const owner = { account, recoverySealing, entropy: systemEntropy };
+  return newAccountRecord({
     identity,
     account,
     sequence,
@@ -248,19 +250,11 @@ async function certify(server: Fingerprint, prepared: Prepared, nowMs: number) {
     listVersion: 1,
     previous: new Uint8Array(0),
     nowMs,
-  });
-  const vault = createVault({ account, sequence, identity, recoverySealing, recoveryEntropy, entropy: systemEntropy });
-  return {
-    stage: 'registering' as const,
+    stage: 'registering',
     server,
-    account,
     username,
-    device: keys.device,
     accountJws,
-    listJws,
-    deviceJws,
-    signing: keys.signing.privateKey,
-    sealing: keys.sealing.exportPkcs8(),
-    vault,
-  };
+    vault: createVault({ ...owner, sequence, identity, recoveryEntropy }),
+    passwordSlot: createPasswordSlot({ ...owner, exportKey }),
+  });
 }

@@ -59,8 +59,11 @@ export interface Link {
     readonly password: string;
     readonly invite?: string;
     readonly pow?: { readonly challenge: Uint8Array; readonly nonce: Uint8Array };
-    /** Called after the server took the name provisionally; writes the profile, returns the certificates. */
-    readonly certificates: () => Promise<{
+    /**
+     * Called after the server took the name provisionally, with the export key, which is not the callee's to keep; writes
+     * the profile, returns the certificates.
+     */
+    readonly certificates: (exportKey: Uint8Array) => Promise<{
       readonly accountJws: string;
       readonly deviceJws: string;
       readonly listJws: string;

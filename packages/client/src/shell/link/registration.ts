@@ -26,7 +26,7 @@ export async function registerAccount(
     const finished = await opaque.finish(answerOf(started, 'registerStart').value.opaque);
     exportKey = finished.exportKey;
     insistOnKey(link, finished.serverKey);
-    const certificates = await options.certificates();
+    const certificates = await options.certificates(exportKey);
     answerOf(await link.request('registerFinish', { opaque: finished.record, ...certificates }), 'done');
     return { exportKey, opaqueKey: finished.serverKey };
   } catch (error) {

@@ -1,6 +1,6 @@
 /** Key packages: enough of them at the server that others can write first. Private halves are stored before they go out. */
-import { createKeyPackages } from '@securechat/e2ee';
-import { limits, SecureChatError } from '@securechat/wire';
+import { createKeyPackages, decodeCredential } from '@securechat/e2ee';
+import { limits, SecureChatError, toBase64url } from '@securechat/wire';
 import type { KeyPackageRecord } from '../../core/record-key-package.ts';
 import { keyPackageKey } from '../../core/record-key-package.ts';
 import type { LedgerChange } from '../ledger/ledger-change.ts';
@@ -25,10 +25,24 @@ const KEPT_MAX = 1000;
 const NONE = new Uint8Array(0);
 
 /** One-time packages that may lie at the server; if there are more, some of those are too old, or of a forgotten life. */
-export function countFresh(account: OpenAccount): number {
+export async function countFresh(account: OpenAccount): Promise<number> {
   const sinceMs = account.nowMs() - FRESH_MS;
-  const all = [...account.ledger.keyPackages.values()];
-  return all.filter(({ lastResort, madeMs }) => !lastResort && madeMs >= sinceMs).length;
+  const recent = [...account.ledger.keyPackages.values()].filter(
+    ({ lastResort, madeMs }) => !lastResort && madeMs >= sinceMs,
+  );
+  return (await underTodaysCertificate(account, recent)).length;
+}
+
+/** A package ends with the certificate that it was made under: once that is renewed, it ends too early. */
+async function underTodaysCertificate(
+  { people, mls }: OpenAccount,
+  records: readonly KeyPackageRecord[],
+): Promise<readonly KeyPackageRecord[]> {
+  const today = toBase64url((await people.me()).certificate.fingerprint);
+  return records.filter(({ keyPackage }) => {
+    const credential = decodeCredential(mls.readKeyPackage(keyPackage)?.credential ?? NONE);
+    return credential !== undefined && toBase64url(credential.deviceCertificate) === today;
+  });
 }
 
 /** One-time packages at the server now: the answer to publishing none. */
@@ -55,12 +69,18 @@ export async function replenish(
     const nowMs = account.nowMs();
     await prune(account, nowMs);
     const kept = [...account.ledger.keyPackages.values()];
-    const unpublished = kept.filter((one) => !one.published && !one.lastResort && nowMs - one.madeMs <= FRESH_MS);
+    const unpublished = await underTodaysCertificate(
+      account,
+      kept.filter((one) => !one.published && !one.lastResort && nowMs - one.madeMs <= FRESH_MS),
+    );
     const there = forgotten ? 0 : left;
     const room = Math.max(0, KEPT_MAX - kept.length);
     const wanted = there < REFILL_BELOW ? Math.min(room, Math.max(0, WANTED - there - unpublished.length)) : 0;
     const oneTime = [...unpublished, ...(await make(account, wanted, false))];
-    const fresh = kept.find((one) => one.lastResort && nowMs - one.madeMs < LAST_RESORT_MS);
+    const [fresh] = await underTodaysCertificate(
+      account,
+      kept.filter((one) => one.lastResort && nowMs - one.madeMs < LAST_RESORT_MS),
+    );
     const stored = lastResortStored && !forgotten && fresh?.published === true;
     const [lastResort] = stored ? [] : fresh === undefined ? await make(account, 1, true) : [fresh];
     await publish(account, oneTime, lastResort, forgotten);
@@ -71,7 +91,7 @@ async function make(account: OpenAccount, count: number, lastResort: boolean): P
   if (count === 0) return [];
   const { mls: engine, entropy, ledger } = account;
   const madeMs = account.nowMs();
-  const own = await account.people.me();
+  const own = await account.people.writer();
   const made = createKeyPackages({ engine, own, count, nowMs: madeMs, entropy });
   const records = made.map((one) => ({ ...one, lastResort, published: false, madeMs }));
   await ledger.commit(records.map((value): LedgerChange => ({ put: 'keyPackage', value })));

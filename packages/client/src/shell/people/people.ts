@@ -2,11 +2,12 @@
 import type { AccountBundle, KnownList } from '@securechat/crypto';
 import { sha256, verifyAccountBundle } from '@securechat/crypto';
 import type { OwnDevice } from '@securechat/e2ee';
-import { ownDevice } from '@securechat/e2ee';
+import { certificateIsValid, ownDevice } from '@securechat/e2ee';
 import type { AccountId, control } from '@securechat/wire';
 import { idBytes, idOf, normaliseUsername, SecureChatError } from '@securechat/wire';
 import type { ContactRecord } from '../../core/record-contact.ts';
 import { judge } from '../../core/trust.ts';
+import { ownBundle } from '../account/account-record.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { LedgerChange } from '../ledger/ledger-change.ts';
 import type { OpenAccount } from '../open-account.ts';
@@ -31,20 +32,21 @@ export class People {
     this.#nowMs = nowMs;
   }
 
-  /** This device with its certificates and signing key. */
+  /** This device with its certificates, which may have ended, and its signing key. */
   async me(): Promise<OwnDevice> {
-    const { server, accountJws, listJws, deviceJws, account, device, signing } = this.#ledger.account;
+    const { account } = this.#ledger;
+    const { deviceJws, device, signing } = account;
     if (this.#me?.deviceJws === deviceJws) return this.#me.own;
-    const person = await verifyAccountBundle({
-      accountJws,
-      listJws,
-      deviceJws: [deviceJws],
-      server,
-      account,
-      nowMs: this.#nowMs(),
-    });
-    const own = ownDevice(person, device, signing);
+    const own = ownDevice(await ownBundle(account), device, signing);
     this.#me = { deviceJws, own };
+    return own;
+  }
+
+  /** This device, for what others are to believe. CERTIFICATE_REJECTED when they would not: its certificate has ended. */
+  async writer(): Promise<OwnDevice> {
+    const own = await this.me();
+    if (!certificateIsValid(own.certificate, this.#nowMs()))
+      throw notBelieved('The certificate of this device is not valid now.');
     return own;
   }
 
@@ -55,13 +57,20 @@ export class People {
 
   /** The newest certificates known of a contact. CERTIFICATE_REJECTED once one of them has expired: look up again. */
   async bundle(contact: ContactRecord): Promise<AccountBundle> {
+    const bundle = await this.bundleOfAnyTime(contact);
+    if (!bundle.devices.every((certificate) => certificateIsValid(certificate, this.#nowMs())))
+      throw notBelieved('A certificate of theirs is not valid now.');
+    return bundle;
+  }
+
+  /** As `bundle`, whether or not certificates have expired. */
+  async bundleOfAnyTime(contact: ContactRecord): Promise<AccountBundle> {
     const known = this.#bundles.get(contact.user);
-    const nowMs = this.#nowMs();
-    const same = known?.account.jws === contact.accountJws && known.list.jws === contact.listJws;
-    if (same && known.devices.every(({ notAfterMs }) => nowMs <= notAfterMs)) return known;
+    if (known?.account.jws === contact.accountJws && known.list.jws === contact.listJws) return known;
     const { accountJws, listJws, deviceJws, account, identity } = contact;
     const { server } = this.#ledger.account;
-    const bundle = await verifyAccountBundle({ accountJws, listJws, deviceJws, server, account, identity, nowMs });
+    const texts = { accountJws, listJws, deviceJws };
+    const bundle = await verifyAccountBundle({ ...texts, server, account, identity, nowMs: 'any-time' });
     this.#bundles.set(contact.user, bundle);
     return bundle;
   }
@@ -94,7 +103,7 @@ export class People {
     const known = this.#ledger.contacts.get(user);
     const other = this.#ledger.userOfAccount(bundle.account.account);
     if (other !== undefined && other !== user) throw notBelieved('It is another user.');
-    const before = known === undefined ? [] : await devicesOf(known, this);
+    const before = known === undefined ? [] : (await this.bundleOfAnyTime(known)).devices.map(({ device }) => device);
     const devices = bundle.devices.map(({ device }) => device as string);
     const seen = {
       user,
@@ -182,15 +191,6 @@ function insistOnName(bundle: AccountBundle): void {
     name = undefined;
   }
   if (name !== bundle.account.username) throw notBelieved('The user name is not valid.');
-}
-
-async function devicesOf(contact: ContactRecord, people: People): Promise<readonly string[]> {
-  try {
-    return (await people.bundle(contact)).devices.map(({ device }) => device);
-  } catch {
-    // Expired certificates: what they named counts no more.
-    return [];
-  }
 }
 
 function knownList(contact: ContactRecord): KnownList {

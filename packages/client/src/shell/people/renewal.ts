@@ -1,4 +1,5 @@
-/** Keys that come of age: seen to after each attach, and once a day while the connection holds. */
+/** Keys and certificates that come of age: seen to after each attach, and once a day while the connection holds. */
+import { RENEWAL_MS, WARNING_MS } from '../account/renew-device.ts';
 import { countFresh, replenish, stock } from './key-packages.ts';
 import type { OpenAccount } from '../open-account.ts';
 import { queueCommit } from '../send/queue.ts';
@@ -6,6 +7,8 @@ import { queueCommit } from '../send/queue.ts';
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** Everybody renews their keys within 7 days; a day early, because not everybody is here every day. */
 const OWN_KEYS_MS = 6 * DAY_MS;
+/** So long before its end a contact's certificate is looked up each day: they had as long to renew it before. */
+const LOOKED_UP_MS = RENEWAL_MS / 2;
 
 export class Renewal {
   readonly #account: OpenAccount;
@@ -27,6 +30,8 @@ export class Renewal {
     const today = this.#today();
     // Another day, whichever way the clock was set.
     if (today === this.#doneOn) return;
+    await tellOfTheEnd(this.#account);
+    await renewContacts(this.#account);
     await renewLeaves(this.#account);
     await renewKeyPackages(this.#account);
     this.#doneOn = today;
@@ -34,6 +39,26 @@ export class Renewal {
 
   #today(): number {
     return Math.floor(this.#account.nowMs() / DAY_MS);
+  }
+}
+
+/** What a login did not renew in time is a person's affair. */
+async function tellOfTheEnd(account: OpenAccount): Promise<void> {
+  const { notAfterMs } = (await account.people.me()).certificate;
+  if (notAfterMs - account.nowMs() >= WARNING_MS) return;
+  const renewable = account.ledger.account.passwordSlot.length > 0;
+  account.emit({ kind: 'deviceEnds', at: new Date(notAfterMs).toISOString(), renewable });
+}
+
+/** The certificates that contacts renewed: the news of it is only for those who were there. */
+async function renewContacts(account: OpenAccount): Promise<void> {
+  const soon = account.nowMs() + LOOKED_UP_MS;
+  for (const contact of [...account.ledger.contacts.values()]) {
+    const { devices } = await account.people.bundleOfAnyTime(contact);
+    if (contact.blocked || devices.every(({ notAfterMs }) => notAfterMs > soon)) continue;
+    await account.inbox.rowsDone();
+    // Another day, if they have not renewed it yet.
+    await account.people.lookup(account, contact.user).catch(() => undefined);
   }
 }
 
@@ -55,5 +80,5 @@ export async function renewLeaves(account: OpenAccount): Promise<void> {
 /** What lies at the server for others to write first: nothing that nears its end. */
 async function renewKeyPackages(account: OpenAccount): Promise<void> {
   const left = await stock(account);
-  await replenish(account, left, true, left > countFresh(account));
+  await replenish(account, left, true, left > (await countFresh(account)));
 }

@@ -1,5 +1,5 @@
 /** An invitation from the mailbox: opened with this device's sealing key, joined under the policy of its inviter. */
-import { importRsaPrivate, openerOf, wipe } from '@securechat/crypto';
+import { equal, importRsaPrivate, openerOf, wipe } from '@securechat/crypto';
 import type { AccountBundle, SealedOpener } from '@securechat/crypto';
 import { joinDirect, openInvitation } from '@securechat/e2ee';
 import type { OpenedInvitation } from '@securechat/e2ee';
@@ -41,7 +41,8 @@ async function join(account: OpenAccount, row: Deliver, user: string, opened: Op
   const { ledger, mls } = account;
   const conversation = ledger.conversation(user);
   if (groupOf(conversation.lineage, row.group) !== undefined) return nothing;
-  const adopted = await account.people.adopt(account, opened.inviter).catch((error: unknown) => {
+  const inviter = await newest(account, opened, ledger.contacts.get(user));
+  const adopted = await account.people.adopt(account, inviter).catch((error: unknown) => {
     if (error instanceof SecureChatError && error.code === 'CERTIFICATE_REJECTED') return undefined;
     throw error;
   });
@@ -51,7 +52,6 @@ async function join(account: OpenAccount, row: Deliver, user: string, opened: Op
     return isReplaced(opened.inviter, ledger.contacts.get(user)) ? ofReplacedKeys(row) : unreadable(row);
   }
   const me = await account.people.me();
-  const inviter = opened.inviter;
   const { keyPackage, secrets } = keys;
   const nowMs = account.nowMs();
   const joined = joinDirect({
@@ -104,6 +104,22 @@ async function join(account: OpenAccount, row: Deliver, user: string, opened: Op
       if (lastResort) void account.serial.run(user, () => queueCommit(account, user)).catch(() => undefined);
     },
   };
+}
+
+/**
+ * The inviter as this device knows them where that is later than what they sent: a device that renewed its certificate
+ * meanwhile is the same, and what it founded before is theirs.
+ */
+async function newest(
+  { people }: OpenAccount,
+  { inviter, inviterDevice }: OpenedInvitation,
+  known: ContactRecord | undefined,
+): Promise<AccountBundle> {
+  if (known?.accountJws !== inviter.account.jws || known.listVersion <= inviter.list.version) return inviter;
+  const bundle = await people.bundle(known);
+  const [before, now] = [inviter, bundle].map(({ devices }) => devices.find(({ device }) => device === inviterDevice));
+  const same = before !== undefined && now !== undefined && equal(before.signing, now.signing);
+  return same ? bundle : inviter;
 }
 
 /** Founded before its owner replaced the keys of that device, and read after. */

@@ -1,4 +1,5 @@
 /** One row of the mailbox, read: what it changes, what it tells. Nothing is stored here but what an invitation brings. */
+import type { AccountBundle } from '@securechat/crypto';
 import { wipe } from '@securechat/crypto';
 import { decryptRow } from '@securechat/e2ee';
 import type { DecryptedContent, RowRefusal } from '@securechat/e2ee';
@@ -6,6 +7,7 @@ import type { ClientId, Code, Deliver, GroupId } from '@securechat/wire';
 import { codeOf, control, decodeMessage, idOf, SecureChatError } from '@securechat/wire';
 import { sendingGroup, withAccepted } from '../../core/lineage.ts';
 import { noteChainNumber } from '../../core/order.ts';
+import type { ContactRecord } from '../../core/record-contact.ts';
 import type { ConversationRecord } from '../../core/record-conversation.ts';
 import type { OpenAccount } from '../open-account.ts';
 import { readContent } from './read-content.ts';
@@ -53,7 +55,9 @@ async function readInGroup(account: OpenAccount, row: Deliver): Promise<Outcome>
   // A group that was given up: a commit in it says nothing to a person, a message would have.
   if (record === undefined || contact === undefined) return row.kind === 'commit' ? nothing : unreadable(row);
   const me = await account.people.me();
-  const people = [me.person, await account.people.bundle(contact)];
+  const peer = await bundleNow(account, contact);
+  if (peer === undefined) return { ...nothing, park: true };
+  const people = [me.person, peer];
   const result = decryptRow({
     engine: account.mls,
     group: row.group,
@@ -103,6 +107,20 @@ async function readInGroup(account: OpenAccount, row: Deliver): Promise<Outcome>
       read.after();
     },
   };
+}
+
+/** Undefined once their certificates as known here have ended: they are looked up, and the row waits for what comes of it. */
+async function bundleNow(account: OpenAccount, contact: ContactRecord): Promise<AccountBundle | undefined> {
+  try {
+    return await account.people.bundle(contact);
+  } catch (error) {
+    if (!(error instanceof SecureChatError) || error.code !== 'CERTIFICATE_REJECTED') throw error;
+    account.chores.once(`keys ${contact.user}`, async () => {
+      await account.people.lookup(account, contact.user);
+      await account.inbox.parked.retryAll();
+    });
+    return undefined;
+  }
 }
 
 /** Seen before; or new keys of a device that left its owner's list meanwhile, which say nothing to a person. */

@@ -37,7 +37,7 @@ export async function encryptItems(account: OpenAccount, effect: EffectOf<'encry
       const over = facts === undefined || sendingGroup(conversation.lineage) !== facts || record === undefined;
       if (over || record.pending !== undefined || isHalted(ledger.contacts.get(user))) return stale(account, user);
 
-      const me = await account.people.me();
+      const me = await account.people.writer();
       const dropped: number[] = [];
       const rows: OutboxRecord[] = [];
       const spent: Uint8Array[] = [];

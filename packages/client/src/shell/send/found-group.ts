@@ -31,7 +31,7 @@ export async function foundGroup(
       // While the keys were fetched an invitation may have come, or other keys.
       if (moved || isHalted(contact) || sendingGroup(conversation.lineage) !== undefined) return stale(account, user);
 
-      const me = await account.people.me();
+      const me = await account.people.writer();
       const taken = takeReceipts(row, conversation) ?? { content: draftOf(row), left: conversation };
       const sequences = { ownSequence: me.person.account.sequence, peerSequence: keys.bundle.account.sequence };
       const { generation, predecessor } = nextFounding(conversation.lineage, { ...sequences, holder });

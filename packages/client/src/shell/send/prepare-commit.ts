@@ -21,7 +21,7 @@ export async function prepareCommit(account: OpenAccount, { user, group, order }
         if (row !== undefined) await ledger.commit([{ drop: 'outbox', key: order }]);
         return stale(account, user, [order]);
       }
-      const me = await account.people.me();
+      const me = await account.people.writer();
       const people = [me.person, await account.people.bundle(contact)];
       const nowMs = account.nowMs();
       const renewal = renewLeaf({ engine: mls, me, group, state: record.state, nowMs, entropy, people });
