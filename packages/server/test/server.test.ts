@@ -13,7 +13,6 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { connect, createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -152,14 +151,14 @@ test('the first start makes keys for their owner alone, and an invite; the secon
   await server.close();
   assert.equal(await server.stopped, 'closed');
   assert.equal(existsSync(join(data, 'admin.sock')), false);
-  const startMs = performance.now();
+  const before = process.cpuUsage();
   const again = await runServer(configFor(data), quiet);
-  const elapsedMs = performance.now() - startMs;
+  const { user, system } = process.cpuUsage(before);
   assert.equal(again.ready.fingerprint, ready.fingerprint);
   assert.ok(again.ready.invite !== undefined && again.ready.invite !== ready.invite);
   await again.close();
-  // One second is wanted; the machine of a test may be busy.
-  assert.ok(elapsedMs < 5000, `ready after ${elapsedMs} ms`);
+  // One second is wanted; the machine of a test may be slow.
+  assert.ok(user + system < 5_000_000, `ready after ${user + system} µs of work`);
 });
 
 test('what keeps a server from starting is one sentence with an exit code', async () => {
@@ -454,8 +453,9 @@ test('the log holds codes and counts, never a name, an id, an address or a secre
 
 test('a port that another program holds is free again for the next start', async () => {
   const blocker = createServer();
-  await new Promise<void>((resolve) => blocker.listen(0, '127.0.0.1', resolve));
-  const { port } = blocker.address() as AddressInfo;
+  // Below what systems give to whoever asks for any port: nobody takes it by chance while it is free.
+  const port = 10_000 + (process.pid % 20_000);
+  await new Promise<void>((resolve) => blocker.listen(port, '127.0.0.1', resolve));
   const config = configFor(join(folder, 'third'), { listenTcp: `127.0.0.1:${port}` });
   await assert.rejects(runServer(config, quiet), startError(4, /in use/));
   await new Promise((resolve) => blocker.close(resolve));

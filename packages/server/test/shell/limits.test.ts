@@ -14,7 +14,7 @@ import { FLOOD_PAUSE_MS_MAX, Inflow } from '../../src/shell/link/inflow.ts';
 import { Rates } from '../../src/shell/rates.ts';
 import { Workload } from '../../src/shell/workload.ts';
 import { proofOfWork, systemEntropy } from '@securechat/crypto';
-import { TestClient } from '../client.ts';
+import { openWire, TestClient } from '../client.ts';
 import type { StandOptions, Stand } from '../stand.ts';
 import { coded, makeStand, until } from '../stand.ts';
 
@@ -186,12 +186,18 @@ test('a stranger who says nothing is closed after authDeadlineMs; an attached de
     // To register takes a busy machine longer than the deadline.
     const anna = await stand.register('anna');
     await stand.restart({ limits: { ...stand.config.limits, authDeadlineMs: 2000 } });
-    const attached = await stand.attach(anna);
-    const idle = await stand.connect();
+    let attached: TestClient | undefined;
+    // An attach takes one, too, when something else has the processor.
+    for (let tries = 1; attached === undefined; tries += 1)
+      attached = await stand.attach(anna).catch((error: unknown) => {
+        if (tries === 10) throw error;
+        return undefined;
+      });
     const startMs = performance.now();
-    await idle.wire.closed;
+    const idle = await openWire(stand.url('tcp'));
+    await idle.closed;
     const elapsedMs = performance.now() - startMs;
-    assert.ok(elapsedMs >= 1600 && elapsedMs < 6000, `${elapsedMs}`);
+    assert.ok(elapsedMs >= 1990, `${elapsedMs}`);
     attached.send('ping', new Uint8Array(0));
     assert.ok(await attached.pings.next());
     attached.close();
@@ -233,6 +239,11 @@ test('a device may ask framesBurst times at once; the next request is RATE_LIMIT
   });
 });
 
+/** As many turns as bytes take from one end of a socket to the other inside of this process, and many more. */
+async function arrival(): Promise<void> {
+  for (let turn = 0; turn < 200; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+}
+
 test('pings go both ways, and a device that is silent for deadMs is let go', async () => {
   let laterMs = 0;
   const clock = { wallMs: () => Date.now(), monotonicMs: () => performance.now() + laterMs };
@@ -244,10 +255,10 @@ test('pings go both ways, and a device that is silent for deadMs is let go', asy
     const ping = await client.pings.next();
     assert.equal(ping?.kind, 'ping');
     // The answer counts as a sign of life, once it has arrived.
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await arrival();
     laterMs += defaultLimits.deadMs - 5000;
     assert.equal((await client.pings.next())?.kind, 'ping');
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await arrival();
     laterMs += defaultLimits.deadMs + 5000;
     await client.wire.closed;
   });

@@ -16,7 +16,8 @@ let nowMs = 0;
 before(async () => {
   stand = await makeStand({
     limits: { loginsPerAddressBurst: 40, loginsPerAddressPerMinute: 60 },
-    surroundings: { clock: { wallMs: () => Date.now(), monotonicMs: () => performance.now() + nowMs } },
+    // It stands still between tests' steps: a slow machine does not wait out what a login has to wait.
+    surroundings: { clock: { wallMs: () => Date.now(), monotonicMs: () => nowMs } },
   });
   anna = await stand.register('anna');
 });
@@ -58,7 +59,7 @@ test('after loginFailuresFree failures each try has to wait, for unknown names t
       await assert.rejects(client.login(username, 'wrong'), coded('AUTH_FAILED'));
     await assert.rejects(client.login(username, 'wrong'), (error) => {
       assert.ok(error instanceof SecureChatError && error.code === 'RATE_LIMITED');
-      assert.ok((error.detail.retryAfterMs ?? 0) > 500 && (error.detail.retryAfterMs ?? 0) <= 1000);
+      assert.ok(error.detail.retryAfterMs === 1000);
       return true;
     });
   }
@@ -86,7 +87,7 @@ test('beyond loginsPerNamePerHour a login needs a proof of work, for unknown nam
   let atMs = 0;
   const some = await makeStand({
     limits: { loginsPerNamePerHour: 3, loginPowBits: 8, loginFailuresFree: 100 },
-    surroundings: { clock: { wallMs: () => Date.now(), monotonicMs: () => performance.now() + atMs } },
+    surroundings: { clock: { wallMs: () => Date.now(), monotonicMs: () => atMs } },
   });
   try {
     const bob = await some.register('bob');
