@@ -36,5 +36,5 @@ export {
   submitKinds,
 } from './submission.ts';
 export type { Accepted, Deliver, Presence, RowKind, StoredState, Submit, SubmitKind } from './submission.ts';
-export { confusableSkeleton, normaliseUsername } from './username.ts';
+export { confusableSkeleton, isReservedName, normaliseUsername } from './username.ts';
 export * as control from './gen/securechat/wire/v1/control.ts';

@@ -88,6 +88,15 @@ const classOf: ReadonlyMap<string, string> = new Map(
   Object.entries(lookalikes).flatMap(([name, members]) => [...members].map((member) => [member, name] as const)),
 );
 
+/** People would take whoever has one of these for the operator, or for the program itself. */
+const reservedNames = ['admin', 'root', 'securechat', 'server', 'support', 'system'];
+
+/** True for a name that nobody may register, and for what looks like one. `name` is normalised already. */
+export function isReservedName(name: string): boolean {
+  const skeleton = confusableSkeleton(name);
+  return reservedNames.some((reserved) => confusableSkeleton(reserved) === skeleton);
+}
+
 /** Two names with equal skeletons look alike. `name` is normalised already; a skeleton is never shown. */
 export function confusableSkeleton(name: string): string {
   // Accents are easily overlooked: compared without them.

@@ -1,5 +1,6 @@
 /** Registration, new device lists and key resets: what may be written, given certificates that verified. */
 import type { AccountId, DeviceId, Fingerprint, Limits } from '@securechat/wire';
+import { isReservedName } from '@securechat/wire';
 import type { RecordWrite } from '../stores/port.ts';
 import type { Decision } from './decision.ts';
 import { accept, refuse } from './decision.ts';
@@ -61,7 +62,7 @@ export function decideRegister(
 ): Decision<AccountId> {
   const { certified, admittance } = request;
   const { account, username, list } = certified;
-  if (facts.nameTaken || facts.skeletonTaken) return refuse('NAME_TAKEN');
+  if (facts.nameTaken || facts.skeletonTaken || isReservedName(username)) return refuse('NAME_TAKEN');
   if (certified.sequence !== 1 || list.version !== 1 || list.previous !== '' || list.devices.length !== 1)
     return refuse('CERTIFICATE_REJECTED');
   if (facts.idTaken) return refuse('VERSION_CONFLICT');

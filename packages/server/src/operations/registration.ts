@@ -1,6 +1,6 @@
 /** Registration: challenge, OPAQUE registration, certificates (docs/protocol/accounts.md). */
 import { sha256 } from '@securechat/crypto';
-import { confusableSkeleton, normaliseUsername, SecureChatError, toBase64url } from '@securechat/wire';
+import { confusableSkeleton, isReservedName, normaliseUsername, SecureChatError, toBase64url } from '@securechat/wire';
 import type { CertifiedAccount } from '../core/accounts.ts';
 import { decideRegister, REGISTRATIONS_COUNTER } from '../core/accounts.ts';
 import { decideAdmittance } from '../core/admittance.ts';
@@ -74,7 +74,8 @@ export const registerStart = operation({
   async apply({ request, server }, admittance) {
     const username = normaliseUsername(request.username);
     const skeleton = confusableSkeleton(username);
-    if (await nameTaken(server.store, username, skeleton)) throw new SecureChatError('NAME_TAKEN');
+    if (isReservedName(username) || (await nameTaken(server.store, username, skeleton)))
+      throw new SecureChatError('NAME_TAKEN');
     const opaque = await server.opaque.createRegistrationAnswer({ userIdentifier: username, request: request.opaque });
     const next: LinkState = { kind: 'registering', username, skeleton, admittance };
     return { kind: 'answer', body: { $case: 'registerStart', value: { opaque } }, next };

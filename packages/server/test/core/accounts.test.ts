@@ -82,6 +82,7 @@ test('the last use of an invite deletes it', () => {
 const refusals: readonly [string, Partial<RegisterFacts>, Partial<CertifiedAccount>, string][] = [
   ['a taken name', { nameTaken: true }, {}, 'NAME_TAKEN'],
   ['a name that looks like another', { skeletonTaken: true }, {}, 'NAME_TAKEN'],
+  ['a name for the operator', {}, { username: 'support' }, 'NAME_TAKEN'],
   ['an account id in use', { idTaken: true }, {}, 'VERSION_CONFLICT'],
   ['an unknown invite', { invite: undefined }, {}, 'INVITE_INVALID'],
   ['a used invite', { invite: { value: { usesLeft: 0, expiresMs: nowMs + 1 }, version: 1 } }, {}, 'INVITE_INVALID'],

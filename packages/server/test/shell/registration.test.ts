@@ -63,6 +63,17 @@ test('without an invite, with a wrong one, with a bad or taken name: each has it
   client.close();
 });
 
+test('a name that people would take for the operator is taken for everybody, however it is spelled', async () => {
+  const { code } = await adminInvite(invited.data);
+  const client = await invited.connect();
+  const start = (username: string) => client.request('registerStart', startWith({ invite: code, username }));
+  for (const reserved of ['admin', 'root', 'securechat', 'server', 'support', 'system', 'ADMIN', 'adm1n', 'r00t'])
+    await assert.rejects(start(reserved), coded('NAME_TAKEN'), reserved);
+  for (const free of ['administrator', 'servers', 'my.admin', 'rooted'])
+    assert.equal((await start(free)).$case, 'registerStart', free);
+  client.close();
+});
+
 test('an invite serves its uses and no more', async () => {
   const { code } = await adminInvite(invited.data, { uses: 2 });
   const join = async (username: string): Promise<void> => {
