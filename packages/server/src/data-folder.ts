@@ -1,5 +1,6 @@
 /** The data folder of a server: for its owner alone. One server at a time uses it: the store holds the lock. */
-import { mkdirSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
+import { makeFolder } from './make-folder.ts';
 import { StartError } from './start-error.ts';
 
 /** Names inside the folder. The database's own files belong to its driver. */
@@ -15,7 +16,7 @@ export const dataFiles = {
 /** Makes the folder (0700) where there is none. */
 export function prepareDataFolder(path: string): void {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    makeFolder(path);
   } catch (cause) {
     throw new StartError(2, `The data folder ${path} cannot be made.`, { cause });
   }

@@ -21,7 +21,7 @@ import type { DatabaseState } from '../stores/sqlite/index.ts';
 import { copyDatabase, DATABASE_FILE, inspectDatabase } from '../stores/sqlite/index.ts';
 import type { Manifest } from './manifest.ts';
 import { entryOf, keyFiles, MANIFEST, MANIFEST_FORMAT } from './manifest.ts';
-import { appear, asSentence, copyPrivate, filesIn, makeFolder, refuseFilled } from './place.ts';
+import { appear, asSentence, copyPrivate, filesIn, makePrivateFolder, refuseFilled } from './place.ts';
 import { refuseShort, sealFolder } from './sealed-file.ts';
 import type { BackupReport } from './verify.ts';
 import { verifyFolder } from './verify.ts';
@@ -63,7 +63,7 @@ export async function makeBackup(
 }
 
 async function gather(data: string, into: string, nowMs: number): Promise<void> {
-  makeFolder(into);
+  makePrivateFolder(into);
   for (const name of keyFiles) copyPrivate(join(data, name), join(into, name));
   await copyDatabase(data, into);
   const state = inspectDatabase(join(into, DATABASE_FILE));
@@ -82,7 +82,7 @@ async function gather(data: string, into: string, nowMs: number): Promise<void> 
 
 /** Only what the copied database calls complete: those files do not change any more. One that expired meanwhile is not there. */
 function copyBlobs(state: DatabaseState, from: string, into: string): void {
-  makeFolder(into);
+  makePrivateFolder(into);
   for (const record of state.blobs) {
     if (decodeRecord('blob', record)?.value.finished !== true) continue;
     const name = Buffer.from(idBytes(record.key as BlobId)).toString('hex');

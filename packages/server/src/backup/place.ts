@@ -5,7 +5,6 @@ import {
   copyFileSync,
   existsSync,
   fsyncSync,
-  mkdirSync,
   openSync,
   readdirSync,
   renameSync,
@@ -15,6 +14,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { dataFiles, refuseOthers } from '../data-folder.ts';
+import { makeFolder } from '../make-folder.ts';
 import { StartError } from '../start-error.ts';
 
 /** Names of all files, those in `blobs/` with it in front. */
@@ -24,13 +24,13 @@ export function filesIn(folder: string): readonly string[] {
   );
 }
 
-export function makeFolder(path: string): void {
-  mkdirSync(path, { recursive: true, mode: 0o700 });
+export function makePrivateFolder(path: string): void {
+  makeFolder(path);
   refuseOthers(path, 'folder');
 }
 
 export function copyPrivate(from: string, to: string): void {
-  mkdirSync(dirname(to), { recursive: true, mode: 0o700 });
+  makeFolder(dirname(to));
   writeFileSync(to, '', { mode: 0o600 });
   copyFileSync(from, to, constants.COPYFILE_FICLONE);
   sync(to);

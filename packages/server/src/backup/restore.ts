@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { StartError } from '../start-error.ts';
 import { DATABASE_FILE, makeServable } from '../stores/sqlite/index.ts';
 import { MANIFEST } from './manifest.ts';
-import { appear, asSentence, copyPrivate, filesIn, makeFolder, refuseFilled } from './place.ts';
+import { appear, asSentence, copyPrivate, filesIn, makePrivateFolder, refuseFilled } from './place.ts';
 import { unsealInto } from './sealed-file.ts';
 import type { BackupReport } from './verify.ts';
 import { isSealed, phraseFor, verifyFolder } from './verify.ts';
@@ -23,7 +23,7 @@ export async function restoreBackup(backup: string, data: string, passphrase?: s
   const partial = `${target}.partial`;
   rmSync(partial, { recursive: true, force: true });
   try {
-    makeFolder(partial);
+    makePrivateFolder(partial);
     if (phrase !== undefined) await unsealInto(backup, phrase, partial);
     else for (const name of filesIn(backup)) copyPrivate(join(backup, name), join(partial, name));
     const report = known ?? (await insistOnSound(partial, backup));

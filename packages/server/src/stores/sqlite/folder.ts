@@ -1,12 +1,13 @@
 /** The data folder: 0700, its files 0600. */
-import { chmodSync, closeSync, existsSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, openSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeFolder } from '../../make-folder.ts';
 
 const OTHERS = 0o077;
 
 /** Makes the folder (0700) when it is missing; an existing one is left as it is. */
 export function makeDataFolder(directory: string): void {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeFolder(directory);
 }
 
 /** One sentence when group or others may enter the folder, or undefined. Windows has no such bits and always passes. */
