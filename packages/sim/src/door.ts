@@ -115,7 +115,7 @@ export class Door implements LinkHandle, Peer {
         if (this.#submits?.handle(frame.body) !== true) this.#parts.witness.fail('protocol', 'a submit before attach');
         return;
       case 'ack':
-        if (this.#delivery?.ack(decodeAck(frame.body)) !== true)
+        if ((this.#delivery?.ack(decodeAck(frame.body)) ?? 'never-sent') === 'never-sent')
           this.#parts.witness.fail('ack-of-nothing', `${this.#parts.person.name} acknowledges what was never sent`);
         return;
       default:

@@ -162,6 +162,12 @@ export const limits = {
   },
   framesPerSecond: { value: 50, scope: 'server', reason: 'requests of one device' },
   framesBurst: { value: 200, scope: 'server', reason: 'requests of one device after a pause' },
+  idleFramesPerSecond: {
+    value: 100,
+    scope: 'server',
+    reason: 'of one device: what nobody answers and nothing comes of (pongs, repeated acknowledgements, empty records)',
+  },
+  idleFramesBurst: { value: 1000, scope: 'server', reason: 'the same at once; one more ends the connection' },
   protocolErrorsMax: { value: 5, scope: 'server', reason: 'a broken client is closed' },
   protocolBanMs: {
     value: 60_000,

@@ -59,18 +59,17 @@ export class Delivery {
     this.#subscription.end();
   }
 
-  /** False for a number that was never sent. */
-  ack(upTo: MailboxSeq): boolean {
-    if (upTo > this.#cursor) return false;
+  /** All rows up to this number are on the device's disk. */
+  ack(upTo: MailboxSeq): 'news' | 'known' | 'never-sent' {
+    if (upTo > this.#cursor) return 'never-sent';
+    if (upTo <= this.#acked) return 'known';
     const open = this.#inFlight.findIndex(({ seq }) => seq > upTo);
     const done = this.#inFlight.splice(0, open < 0 ? this.#inFlight.length : open);
     for (const { bytes } of done) this.#bytesInFlight -= bytes;
-    if (upTo > this.#acked) {
-      this.#acked = upTo;
-      this.#options.acks.note(this.#options.device, this.#options.generation, upTo);
-    }
+    this.#acked = upTo;
+    this.#options.acks.note(this.#options.device, this.#options.generation, upTo);
     void this.#read();
-    return true;
+    return 'news';
   }
 
   #onRow(row: MailboxRow): void {

@@ -14,7 +14,7 @@ import { FLOOD_PAUSE_MS_MAX, Inflow } from '../../src/shell/link/inflow.ts';
 import { Rates } from '../../src/shell/rates.ts';
 import { Workload } from '../../src/shell/workload.ts';
 import { proofOfWork, systemEntropy } from '@securechat/crypto';
-import { openWire, TestClient } from '../client.ts';
+import { openWire, Outbox, TestClient } from '../client.ts';
 import type { StandOptions, Stand } from '../stand.ts';
 import { coded, makeStand, until } from '../stand.ts';
 
@@ -291,6 +291,65 @@ test('after protocolErrorsMax a device is closed, and not attached again for pro
     (await stand.attach(bob)).close();
     laterMs = protocolBanMs;
     (await stand.attach(anna)).close();
+  });
+});
+
+test('idleFramesBurst frames that nothing comes of are let pass; one more closes the device, and it waits', async () => {
+  const clock = { wallMs: () => Date.now(), monotonicMs: () => 0 };
+  const idleFramesBurst = 20;
+  await withStand({ limits: { idleFramesBurst }, surroundings: { clock } }, async (stand) => {
+    const anna = await stand.register('anna');
+    const idle: Readonly<Record<string, (client: TestClient) => void>> = {
+      pong: (client) => client.send('pong', new Uint8Array(4)),
+      'repeated acknowledgement': (client) => client.ack(0),
+      'empty record': (client) => {
+        for (const record of client.session.seal(new Uint8Array(0), 0)) client.wire.send(record);
+      },
+    };
+    for (const [what, send] of Object.entries(idle)) {
+      await stand.restart();
+      const client = await stand.attach(anna);
+      for (let count = 0; count < idleFramesBurst; count += 1) send(client);
+      client.send('ping', new Uint8Array(4));
+      assert.ok(await client.pings.next(), what);
+      send(client);
+      await client.wire.closed;
+      await assert.rejects(stand.attach(anna), coded('DEVICE_PAUSED'), what);
+    }
+  });
+});
+
+test('acknowledgements of something new are no idle frames, however many', async () => {
+  const idleFramesBurst = 5;
+  await withStand({ limits: { idleFramesBurst, idleFramesPerSecond: 0 } }, async (stand) => {
+    const [anna, bob] = [await stand.register('anna'), await stand.register('bob')];
+    const [a, b] = [await stand.attach(anna), await stand.attach(bob)];
+    const outbox = new Outbox();
+    const founding = outbox.found(anna, bob);
+    a.submit(founding);
+    for (let count = 0; count < 3 * idleFramesBurst; count += 1)
+      a.submit(outbox.message(founding.group, new Uint8Array(9)));
+    for (let count = 0; count < 3 * idleFramesBurst; count += 1) {
+      const row = await b.delivered.next();
+      assert.ok(row);
+      b.ack(row.seq);
+    }
+    b.send('ping', new Uint8Array(4));
+    assert.ok(await b.pings.next());
+    for (const client of [a, b]) client.close();
+  });
+});
+
+test('empty records before a login are counted as well', async () => {
+  await withStand({ limits: { idleFramesBurst: 5, idleFramesPerSecond: 0 } }, async (stand) => {
+    const client = await stand.connect();
+    const send = (): void => {
+      for (const record of client.session.seal(new Uint8Array(0), performance.now())) client.wire.send(record);
+    };
+    for (let count = 0; count < 5; count += 1) send();
+    await client.request('challenge', {});
+    send();
+    await client.wire.closed;
   });
 });
 

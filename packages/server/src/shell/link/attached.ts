@@ -22,6 +22,8 @@ export interface AttachedOptions {
   readonly storedUpTo: number;
   readonly serve: (frame: Frame) => Promise<void>;
   readonly pong: (frame: Frame) => void;
+  /** A frame that nobody answers and nothing comes of. */
+  readonly onIdle: () => void;
   /** A frame made no sense. */
   readonly onNonsense: () => void;
   readonly onFailure: (cause: unknown) => void;
@@ -98,7 +100,7 @@ export class Attached {
         if (!this.#submits.handle(frame.body)) this.#options.onNonsense();
         return;
       case 'ack':
-        if (!this.#acknowledge(frame.body)) this.#options.onNonsense();
+        this.#acknowledge(frame.body);
         return;
       case 'request':
         this.#requests.push({ frame, bytes: frame.body.length });
@@ -107,17 +109,20 @@ export class Attached {
         this.#options.pong(frame);
         return;
       case 'pong':
+        this.#options.onIdle();
         return;
       default:
         this.#options.onNonsense();
     }
   }
 
-  #acknowledge(body: Uint8Array): boolean {
+  #acknowledge(body: Uint8Array): void {
     try {
-      return this.#delivery.ack(decodeAck(body));
+      const heard = this.#delivery.ack(decodeAck(body));
+      if (heard === 'never-sent') this.#options.onNonsense();
+      if (heard === 'known') this.#options.onIdle();
     } catch {
-      return false;
+      this.#options.onNonsense();
     }
   }
 

@@ -12,7 +12,8 @@ import type { ServerParts } from '../parts.ts';
 import type { ResumedDevice } from './take-resumption.ts';
 import type { Transport } from '../listeners/transport.ts';
 
-const EARLY_BYTES_MAX = 64 * 1024;
+/** What waits while one thing is worked off: eight of the longest frames, where an honest client sends one or two. */
+export const EARLY_BYTES_MAX: number = 64 * 1024;
 
 /** A connection whose session stands. */
 export interface Established {
@@ -32,6 +33,8 @@ export interface EarlyOptions {
   /** Resolves when the request is answered. */
   readonly serve: (frame: Frame, atMs: number) => Promise<void>;
   readonly pong: (frame: Frame) => void;
+  /** A record without a whole frame. */
+  readonly onIdle: () => void;
   /** A record that waited here while the device was attached. */
   readonly onLateRecord: (record: Uint8Array) => void;
   /** Something is wrong with what came then. */
@@ -103,10 +106,11 @@ export class Early {
   }
 
   async #takeRecord({ session, reader }: Established, record: Uint8Array, atMs: number): Promise<void> {
-    const { stage, serve, pong, refuse } = this.#options;
+    const { stage, serve, pong, onIdle, refuse } = this.#options;
     const plaintext = session.open(record);
     if (plaintext === undefined) return refuse(atMs);
     const frames = reader.push(plaintext);
+    if (frames.length === 0) onIdle();
     for (const [index, frame] of frames.entries()) {
       if (stage() === 'closing') return;
       if (frame.kind === 'ping' && stage() !== 'attaching') pong(frame);

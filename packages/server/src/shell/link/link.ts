@@ -60,6 +60,7 @@ export class Link implements LinkHandle {
       },
       serve: (frame, atMs) => this.#serve(frame, atMs),
       pong: (frame) => this.#pong(frame),
+      onIdle: () => this.#idle(),
       onLateRecord: (record) => this.#takeRecord(record),
       refuse: (atMs) => this.#refuse(atMs),
     });
@@ -132,6 +133,7 @@ export class Link implements LinkHandle {
     const plaintext = this.#established?.session.open(record);
     const frames = plaintext && this.#cut(plaintext);
     if (frames === undefined) return this.#refuse(this.#pulse.heardMs);
+    if (frames.length === 0) this.#idle();
     for (const frame of frames) {
       if (this.#closing) return;
       this.#attached?.take(frame);
@@ -153,7 +155,16 @@ export class Link implements LinkHandle {
   }
 
   #protocolError(): void {
-    if (this.#manners.forgive() || this.#closing) return;
+    if (!this.#manners.forgive()) this.#ban();
+  }
+
+  /** Came, and nothing comes of it. */
+  #idle(): void {
+    if (!this.#manners.idle()) this.#ban();
+  }
+
+  #ban(): void {
+    if (this.#closing) return;
     if (this.#state.kind === 'attached') this.#server.bans.add(this.#state.device);
     this.#refuse(this.#pulse.heardMs);
   }
@@ -253,6 +264,7 @@ export class Link implements LinkHandle {
       storedUpTo,
       serve: (request) => this.#serve(request, this.#pulse.heardMs),
       pong: (ping) => this.#pong(ping),
+      onIdle: () => this.#idle(),
       onNonsense: () => this.#protocolError(),
       onFailure: (cause) => {
         log.error('link failed', { cause });

@@ -7,6 +7,7 @@ export class Manners {
   readonly #limits: Limits;
   readonly #nowMs: () => number;
   #bucket: Bucket | undefined;
+  #idle: Bucket | undefined;
   #errors = 0;
 
   constructor(limits: Limits, nowMs: () => number) {
@@ -20,6 +21,14 @@ export class Manners {
     const spent = spend(this.#bucket, { burst, perSecond }, this.#nowMs(), cost);
     this.#bucket = spent.bucket;
     return spent.kind === 'spent' ? undefined : spent.retryAfterMs;
+  }
+
+  /** For what nobody answers: false when it was too much. */
+  idle(): boolean {
+    const { idleFramesBurst: burst, idleFramesPerSecond: perSecond } = this.#limits;
+    const spent = spend(this.#idle, { burst, perSecond }, this.#nowMs());
+    this.#idle = spent.bucket;
+    return spent.kind === 'spent';
   }
 
   /** False after more than `protocolErrorsMax`: a broken client. */
