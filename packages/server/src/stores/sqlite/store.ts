@@ -2,6 +2,8 @@
 import { Worker } from 'node:worker_threads';
 import type { AccountId, DeviceId, Limits } from '@securechat/wire';
 import { bodiesOf, resyncBody } from '../../core/append.ts';
+import type { Waiting } from '../../core/fair-queue.ts';
+import { FairQueue } from '../../core/fair-queue.ts';
 import type {
   AppendedRow,
   AttachedDevice,
@@ -83,7 +85,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   return store;
 }
 
-interface Waiting {
+interface WaitingCall extends Waiting {
   readonly call: Call;
   readonly payload: Uint8Array | undefined;
 }
@@ -100,8 +102,7 @@ class SqliteStore implements Store {
   readonly #onFatal: (error: StoreError) => void;
   readonly #batchMax: number;
   readonly #open = new Map<number, Open>();
-  #waiting: Waiting[] = [];
-  #waitingBytes = 0;
+  readonly #waiting = new FairQueue<WaitingCall>();
   #batches = 0;
   #scheduled = false;
   #n = 0;
@@ -128,7 +129,7 @@ class SqliteStore implements Store {
 
   async submit(submission: Submission): Promise<SubmitResult> {
     const payload = submission.submit.payload;
-    const packed = await this.#ask('submit', packSubmission(submission, 0), payload);
+    const packed = await this.#ask('submit', packSubmission(submission, 0), payload, submission.sender.account);
     return unpackResult(packed, submission);
   }
 
@@ -224,17 +225,17 @@ class SqliteStore implements Store {
     name: Name,
     ask: Operations[Name]['ask'],
     payload?: Uint8Array,
+    owner?: AccountId,
   ): Promise<Operations[Name]['answer']> {
     if (this.#state === 'closing' || this.#state === 'closed')
       return Promise.reject(new StoreError('closed', { retry: 'never', outcome: 'none' }));
-    const crowded =
-      this.#waiting.length >= WAITING_CALLS_MAX || this.#waitingBytes + (payload?.length ?? 0) > WAITING_BYTES_MAX;
+    const bytes = payload?.length ?? 0;
+    const crowded = this.#waiting.length >= WAITING_CALLS_MAX || this.#waiting.bytes + bytes > WAITING_BYTES_MAX;
     if (this.#state === 'dead' || crowded)
       return Promise.reject(new StoreError('unavailable', { retry: 'same', outcome: 'none' }));
     this.#n += 1;
-    this.#waiting.push({ call: [this.#n, name, ask] as unknown as Call, payload });
-    this.#waitingBytes += payload?.length ?? 0;
     const n = this.#n;
+    this.#waiting.push({ n, owner, bytes, call: [n, name, ask] as unknown as Call, payload });
     const answer = new Promise<unknown>((resolve, reject) => this.#open.set(n, { resolve, reject }));
     this.#schedule();
     return answer as Promise<Operations[Name]['answer']>;
@@ -252,20 +253,13 @@ class SqliteStore implements Store {
 
   #mayPost(): boolean {
     if (this.#batches === 0) return this.#waiting.length > 0;
-    const full = this.#waiting.length >= this.#batchMax || this.#waitingBytes >= BATCH_BYTES_MAX;
+    const full = this.#waiting.length >= this.#batchMax || this.#waiting.bytes >= BATCH_BYTES_MAX;
     return full && this.#batches < BATCHES_MAX;
   }
 
   #post(): void {
-    let size = 0;
-    let count = 0;
-    for (const { payload } of this.#waiting) {
-      size += payload?.length ?? 0;
-      if (count > 0 && (count === this.#batchMax || size > BATCH_BYTES_MAX)) break;
-      count += 1;
-    }
-    const batch = this.#waiting.splice(0, count);
-    const bytes = new Uint8Array(batch.reduce((sum, { payload }) => sum + (payload?.length ?? 0), 0));
+    const batch = this.#waiting.take(this.#batchMax, BATCH_BYTES_MAX);
+    const bytes = new Uint8Array(batch.reduce((sum, waiting) => sum + waiting.bytes, 0));
     let at = 0;
     const calls = batch.map(({ call, payload }): Call => {
       if (call[1] !== 'submit' || payload === undefined) return call;
@@ -274,7 +268,6 @@ class SqliteStore implements Store {
       at += payload.length;
       return [call[0], 'submit', placed];
     });
-    this.#waitingBytes -= bytes.length;
     this.#batches += 1;
     this.#worker.postMessage({ kind: 'calls', calls, bytes } satisfies ToWriter, [bytes.buffer]);
   }
@@ -311,7 +304,7 @@ class SqliteStore implements Store {
     this.#state = before === 'closing' ? 'closed' : 'dead';
     for (const open of this.#open.values()) open.reject(error);
     this.#open.clear();
-    this.#waiting = [];
+    this.#waiting.clear();
     if (before === 'opening') this.#settleOpened?.reject(error);
     if (before === 'open') this.#onFatal(error);
   }
