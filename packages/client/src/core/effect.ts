@@ -1,5 +1,5 @@
 /** What the core wants done, as data. The shell has one handler per kind. */
-import type { Code, GroupId } from '@securechat/wire';
+import type { ClientId, Code, GroupId } from '@securechat/wire';
 import type { ConnectionState } from '../api.ts';
 import type { SlotHolder } from './lineage.ts';
 
@@ -35,7 +35,7 @@ export type Effect =
 
   // Answers, stored
   | { readonly kind: 'submit'; readonly user: string; readonly order: number; readonly lowestUnresolved: number }
-  | { readonly kind: 'settle'; readonly user: string; readonly order: number }
+  | { readonly kind: 'settle'; readonly user: string; readonly order: number; readonly id: ClientId }
   | { readonly kind: 'fail'; readonly user: string; readonly order: number; readonly code: Code }
   /** A receipt that is not worth a new group. */
   | { readonly kind: 'drop'; readonly user: string; readonly order: number }

@@ -6,7 +6,7 @@
  *
  * Only an explicit refusal permits a new encryption. What was sent and not answered goes out again byte for byte.
  */
-import type { GroupId } from '@securechat/wire';
+import type { ClientId, GroupId } from '@securechat/wire';
 import { RETRY_MS_FIRST, retryDelayMs } from './backoff.ts';
 import type { Effect } from './effect.ts';
 import type { Item } from './item.ts';
@@ -69,9 +69,9 @@ export function emptyLane(user: string): Lane {
 }
 
 /** The server took it: store that, then drop it from the queue. */
-export function acceptItem(lane: Lane, item: Item): LaneStep {
+export function acceptItem(lane: Lane, item: Item, id: ClientId): LaneStep {
   const items = withItem(lane.items, withSealedState(item, 'answered'));
-  const effect: Effect = { kind: 'settle', user: lane.user, order: item.order };
+  const effect: Effect = { kind: 'settle', user: lane.user, order: item.order, id };
   return { lane: { ...lane, items, failures: 0, holder: undefined }, effects: [effect] };
 }
 

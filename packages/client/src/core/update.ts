@@ -116,7 +116,7 @@ function react(state: State, event: Event, moment: Moment): Reaction {
     case 'halted':
       return inLane(state, event.user, (lane) => halt(lane, event.halted));
     case 'accepted':
-      return answered(state, event.id, acceptItem);
+      return answered(state, event.id, (lane, item) => acceptItem(lane, item, event.id));
     case 'refused':
       return answered(state, event.id, (lane, item) =>
         refuseItem(

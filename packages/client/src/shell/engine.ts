@@ -235,7 +235,8 @@ export class Engine implements OpenAccount {
     commit: (effect) => this.#background(() => prepareCommit(this, effect)),
     renumber: (effect) => this.#background(() => renumberItems(this, effect)),
     submit: (effect) => submitItem(this, effect),
-    settle: ({ user, order }) => this.#settling.settle(user, { order, presence: this.presences.atAcceptance(user) }),
+    settle: ({ user, order, id }) =>
+      this.#settling.settle(user, { order, id, presence: this.presences.atAcceptance(user) }),
     fail: (effect) => stubbornly(this, () => failItem(this, effect)),
     drop: (effect) => stubbornly(this, () => dropItem(this, effect)),
     'forget-group': (effect) => stubbornly(this, () => forgetGroup(this, effect)),

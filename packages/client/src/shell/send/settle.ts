@@ -1,6 +1,6 @@
 /** What the server's answers change on disk: accepted, given up, bounced. Under the conversation's serial queue. */
 import { wipe } from '@securechat/crypto';
-import type { Code, MessageId, Presence } from '@securechat/wire';
+import type { ClientId, Code, MessageId, Presence } from '@securechat/wire';
 import type { MessageState } from '../../api.ts';
 import type { EffectOf } from '../../core/effect.ts';
 import type { Lineage } from '../../core/lineage.ts';
@@ -16,6 +16,8 @@ const none = new Uint8Array(0);
 
 export interface Accepted {
   readonly order: number;
+  /** What was accepted: a full disk may keep this waiting until the row was encrypted anew, with other keys. */
+  readonly id: ClientId;
   readonly presence: Presence;
 }
 
@@ -23,8 +25,12 @@ export interface Accepted {
  * Accepted: the group's state that came with it counts from now on; a message is `sent`. Several at once share a commit.
  * In the serial queue of the user.
  */
-export async function settleItems(account: OpenAccount, user: string, accepted: readonly Accepted[]): Promise<void> {
+export async function settleItems(account: OpenAccount, user: string, told: readonly Accepted[]): Promise<void> {
   const { ledger } = account;
+  const accepted = told.filter(({ order, id }) => {
+    const row = ledger.outbox.get(order);
+    return row === undefined || row.sealed?.id === id;
+  });
   let conversation = ledger.conversation(user);
   const steps: Settlement[] = [];
   for (const { order } of accepted) {
