@@ -3,6 +3,7 @@
  * one are not heard.
  */
 import type { ClientId, Code, control } from '@securechat/wire';
+import { SecureChatError } from '@securechat/wire';
 import { hear } from './hear.ts';
 import { HeldEvents } from './link/link-events.ts';
 import type { ForwardedEvents } from './link/link-events.ts';
@@ -133,9 +134,10 @@ export class Connection {
       onEvent: (event) => {
         if (current()) hear(account, event);
       },
-      onClosed: (code) => {
+      onClosed: (code, cause) => {
+        const retryAfterMs = cause instanceof SecureChatError ? cause.detail.retryAfterMs : undefined;
         // Before the attach its failure is told by the call itself.
-        if (current() && this.#link !== undefined) this.#closed(code);
+        if (current() && this.#link !== undefined) this.#closed(code, retryAfterMs);
       },
     };
   }

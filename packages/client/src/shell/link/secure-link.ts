@@ -6,6 +6,7 @@ import { systemEntropy } from '@securechat/crypto';
 import type { Session } from '@securechat/session';
 import type { Code, Fingerprint, Frame, MailboxSeq } from '@securechat/wire';
 import {
+  ByteReader,
   codeOf,
   control,
   decodeAccepted,
@@ -53,6 +54,8 @@ export class SecureLink implements Link, LinkInside {
   #deferred: Frame[] | undefined;
   /** Why the server ended it, said before it closed. */
   #reason: Code | undefined;
+  /** The server is about to leave. */
+  #left: SecureChatError | undefined;
   #ended = false;
 
   constructor(parts: {
@@ -172,7 +175,7 @@ export class SecureLink implements Link, LinkInside {
     switch (frame.kind) {
       case 'response':
         this.#requests.settle(frame.request, decodeMessage(control.Response, frame.body));
-        if (this.#reason === 'SHUTTING_DOWN' && this.#requests.size === 0) this.#goAway();
+        if (this.#left !== undefined && this.#requests.size === 0) this.#goAway(this.#left);
         return;
       case 'event':
         return this.#event(decodeMessage(control.Event, frame.body));
@@ -194,7 +197,7 @@ export class SecureLink implements Link, LinkInside {
       case 'pong':
         return;
       case 'goaway':
-        return this.#goAway();
+        return this.#goAway(leaving(frame.body));
       case 'request':
       case 'submit':
       case 'ack':
@@ -213,10 +216,10 @@ export class SecureLink implements Link, LinkInside {
     this.#events.onEvent(event);
   }
 
-  #goAway(): void {
-    this.#reason ??= 'SHUTTING_DOWN';
-    if (this.#requests.size === 0) return void setImmediate(() => this.#end('SHUTTING_DOWN'));
-    setTimeout(() => this.#end('SHUTTING_DOWN'), GOAWAY_MS).unref();
+  #goAway(cause: SecureChatError): void {
+    this.#left = cause;
+    if (this.#requests.size === 0) return void setImmediate(() => this.#end('SHUTTING_DOWN', cause));
+    setTimeout(() => this.#end('SHUTTING_DOWN', cause), GOAWAY_MS).unref();
   }
 
   // ---- time
@@ -233,12 +236,18 @@ export class SecureLink implements Link, LinkInside {
     if (this.#ended) return;
     this.#ended = true;
     clearInterval(this.#ticker);
-    const reason = this.#reason ?? code;
+    const reason = this.#reason ?? this.#left?.code ?? code;
     this.session.wipe();
     this.#transport.close();
     this.#requests.endAll(new SecureChatError(reason === 'TIMEOUT' ? 'CONNECTION_LOST' : reason, {}, { cause }));
     this.#events.onClosed(reason, cause);
   }
+}
+
+/** GOAWAY := milliseconds u32 to stay away for, so that not all come back at one moment; empty: as one likes. */
+function leaving(body: Uint8Array): SecureChatError {
+  const retryAfterMs = body.length === 4 ? new ByteReader(body).u32() : 0;
+  return new SecureChatError('SHUTTING_DOWN', { retryAfterMs });
 }
 
 function asError(error: unknown): SecureChatError {
