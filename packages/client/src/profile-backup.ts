@@ -1,5 +1,5 @@
 /**
- * Copies of a profile: every account's store and wrapped key, and the pins of servers. Without a password: what is copied
+ * Copies of a profile: every account's store and wrapped key, the pins of servers and the server used last. Without a password: what is copied
  * is ciphertext, and stays it.
  *
  * A copy that is put back is older than what the server knows. The client notices at its next attach
@@ -16,7 +16,8 @@ import { copyStoreFile, STORE_FILE, storeFileProblems } from './stores/sqlite/st
 import { hasStore } from './stores/sqlite/open-store.ts';
 
 const ACCOUNTS = 'accounts';
-const PINS = 'servers.json';
+/** Pins of servers, and the one that was used last, so that nobody has to name it again. */
+const BESIDE = ['servers.json', 'last-server'];
 
 export interface ProfileCopy {
   readonly accounts: number;
@@ -65,7 +66,7 @@ async function copyProfile(from: string, into: string, holding: Holding): Promis
       await holding(source, () => copyAccount(source, join(partial, ACCOUNTS, name)));
     }
     syncFolder(join(partial, ACCOUNTS));
-    if (existsSync(join(from, PINS))) copyPrivate(join(from, PINS), join(partial, PINS));
+    for (const name of BESIDE) if (existsSync(join(from, name))) copyPrivate(join(from, name), join(partial, name));
     syncFolder(partial);
     // Windows does not rename over an empty folder.
     if (existsSync(target)) rmdirSync(target);

@@ -39,6 +39,8 @@ export class Messages {
     const user = otherUser(this.#engine, query.with);
     const limit = Math.min(HISTORY_MAX, Math.max(1, Math.trunc(query.limit ?? HISTORY_DEFAULT)));
     const { before } = query;
+    if (before !== undefined && !(await ledger.hasMessage(user, before as MessageId)))
+      throw new SecureChatError('USAGE', { text: 'This conversation has no message of the id in "before".' });
     const records = await ledger.messages(user, { limit, ...(before !== undefined && { before }) });
     return records.map((record) => messageView(record, user, ledger.account.username));
   }
