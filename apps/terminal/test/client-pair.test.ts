@@ -371,11 +371,14 @@ suite('two clients and a server', { concurrency: 3 }, () => {
         const [server = ''] = stand.address('ws').split('#');
         const account = { username: 'erin', password: PASSWORD };
         const wary = await stand.client('wary', 'ws', { server, confirmServer: () => Promise.resolve(false) });
-        assert.equal(await wary.client.registration(), 'open');
+        await assert.rejects(wary.client.registration(), code('SERVER_KEY_UNCONFIRMED'));
         await assert.rejects(wary.client.register(account), code('SERVER_KEY_UNCONFIRMED'));
+        assert.equal((await wary.client.status()).serverFingerprint, null);
         const shown: string[] = [];
         const confirmServer = (fingerprint: string) => Promise.resolve(shown.push(fingerprint) === 1);
         const erin = await stand.client('erin', 'ws', { server, confirmServer });
+        assert.equal(await erin.client.registration(), 'open');
+        assert.equal((await erin.client.status()).serverFingerprint, shown[0]);
         await erin.client.register(account);
         const status = await erin.client.status();
         assert.equal(status.username, 'erin');

@@ -37,6 +37,9 @@ test(
       command: `${process.execPath} ${command} --server ${bare} --invite ${server.invite} --color never; echo "code $?"; exec sh`,
       env,
     });
+    // Before anything is typed: nobody tells a stranger name or password.
+    await terminal.until(new RegExp(`shows the key[\\s\\S]*${server.fingerprint.slice(0, 20)}[\\s\\S]*y/n`));
+    terminal.type('y\r');
     await terminal.until(/Welcome to SecureChat\.[^]*Username:/);
     // A command where a name was asked for is a command; a name that is none is said at once.
     terminal.type('!register x\r');
@@ -46,8 +49,6 @@ test(
     terminal.type(`${password}\r`);
     await terminal.until(/Password again:/);
     terminal.type(`${password}\r`);
-    await terminal.until(new RegExp(`shows the key[\\s\\S]*${server.fingerprint.slice(0, 20)}[\\s\\S]*y/n`));
-    terminal.type('y\r');
     const screen = await terminal.until(/Recovery words:\n( {2}([a-z]+ ?){6}\n){2}/, 30_000);
     assert.match(screen, /Registered and logged in as alice\./);
     assert.doesNotMatch(screen, /lantern/);

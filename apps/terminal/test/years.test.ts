@@ -3,7 +3,9 @@
  * moved by years; the server is started again each time, as a server of that age was.
  */
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { afterEach, test } from 'node:test';
+import { examineProfile } from '@securechat/client';
 import { openPeopledStand, PASSWORD } from './client-stand.ts';
 import type { Person, Stand } from './client-stand.ts';
 
@@ -70,6 +72,25 @@ test('logins renew the certificate of a device: after its first end everything i
     assert.deepEqual(await alice.client.safetyNumber('bob'), { safetyNumber, verified: true });
     assert.deepEqual([...changes(alice), ...changes(bob)], []);
     await close([alice, bob]);
+  } finally {
+    await stand.close();
+  }
+});
+
+test('doctor says until when a device is certified, and from 60 days before, that something is to be done', async () => {
+  const stand = await openPeopledStand();
+  try {
+    const account = { server: stand.address('ws'), username: 'alice', password: PASSWORD };
+    const told = async (days: number) => {
+      const nowMs = realNow() + days * DAY_MS;
+      const found = await examineProfile({ profileDirectory: join(stand.folder, 'alice'), nowMs, account });
+      return found.find(({ text }) => text.startsWith('This device is certified until'));
+    };
+    assert.equal((await told(600))?.level, 'ok');
+    assert.equal((await told(669))?.level, 'ok');
+    const soon = await told(671);
+    assert.deepEqual([soon?.level, soon?.todo], ['finding', 'Log in while the server can be reached: that renews it.']);
+    assert.equal((await told(800))?.level, 'finding');
   } finally {
     await stand.close();
   }

@@ -17,7 +17,7 @@ export interface ClientOptions {
   /** PEM of extra certificate authorities for wss/tls (a self-signed server). */
   readonly tlsCa?: string;
   /**
-   * Asked before the first registration on a server whose fingerprint was not given beforehand. false refuses with
+   * Asked by `registration` and `register` on a server whose fingerprint was not given beforehand. false refuses with
    * SERVER_KEY_UNCONFIRMED. Absent: the key is taken (`serverPinned` event says so).
    */
   readonly confirmServer?: (fingerprint: Fingerprint) => Promise<boolean>;
@@ -211,7 +211,10 @@ export interface Client {
     readonly password: string;
     readonly invite?: string;
   }): Promise<Registered>;
-  /** 'invite' | 'open' | 'closed', as the server says. UNREACHABLE. */
+  /**
+   * 'invite' | 'open' | 'closed', as the server says, whose key is remembered from then on: to be asked before a person
+   * types a name or a password. UNREACHABLE, SERVER_KEY_CHANGED, SERVER_KEY_UNCONFIRMED.
+   */
   registration(): Promise<'invite' | 'open' | 'closed'>;
   /**
    * With a profile of this account: unlocks it with the password (also without a connection) and attaches; in the last 180
@@ -239,7 +242,7 @@ export interface Client {
   send(to: string, text: string, options?: SendOptions): Promise<SendResult>;
   /** Sends a failed message of ours again as a new submission of the same id. NO_SUCH_GROUP when there is none. */
   resend(id: string): Promise<SendResult>;
-  /** Newest last. */
+  /** Newest last. USAGE where `before` is no message of this conversation. */
   history(query: HistoryQuery): Promise<readonly Message[]>;
   /** Everything of the conversation up to now was seen: unread becomes 0 and, on request of both, read receipts go out. */
   markRead(user: string): Promise<void>;

@@ -24,10 +24,11 @@ import { createInvite } from './shell/account/create-invite.ts';
 import { EventHub } from './shell/event-hub.ts';
 import { createNewKeys, resetIdentity } from './shell/account/new-identity.ts';
 import { reachedLink } from './shell/open-account.ts';
+import { registrationMode } from './shell/account/look-in.ts';
 import type { OpenProfile } from './shell/account/open-profile.ts';
 import { closeProfile, discardProfile, isRegistering } from './shell/account/open-profile.ts';
 import type { ServerAt } from './shell/link/server-pin.ts';
-import { isNews, openPinned, registrationMode, remember } from './shell/link/server-pin.ts';
+import { isNews, openPinned, remember } from './shell/link/server-pin.ts';
 import type { SignInInput } from './shell/account/sign-in.ts';
 import { recoverInto, signIn } from './shell/account/sign-in.ts';
 import { signUp } from './shell/account/sign-up.ts';
@@ -83,7 +84,7 @@ class SecureChatClient implements Client {
   }
 
   registration(): Promise<'invite' | 'open' | 'closed'> {
-    return registrationMode(this.#at);
+    return registrationMode(this.#entrance());
   }
 
   login(account: {

@@ -12,6 +12,7 @@ export async function login(session: Session, rest = ''): Promise<void> {
   const { client, screen } = session;
   if (/\s/.test(rest)) return session.warning(NEVER_IN_LINE);
   if (session.username !== undefined) return session.failure(new SecureChatError('ALREADY_LOGGED_IN'));
+  if (screen.interactive && !(await knowsServer(session))) return;
   const username = await askUsername(session, rest);
   if (username === undefined) return;
   const password = await askPassword(session);
@@ -24,6 +25,19 @@ export async function login(session: Session, rest = ''): Promise<void> {
   } catch (error) {
     screen.setStatus(undefined);
     session.accountFailed(error);
+  }
+}
+
+/** Nobody types a password for a server whose key they have not agreed to. One that is known need not be there. */
+async function knowsServer(session: Session): Promise<boolean> {
+  const { client, screen } = session;
+  try {
+    if ((await client.status()).serverFingerprint === null) await client.registration();
+    return true;
+  } catch (error) {
+    screen.setStatus(undefined);
+    session.accountFailed(error);
+    return false;
   }
 }
 

@@ -54,7 +54,7 @@ async function registerOnce(session: Session, account: Registration): Promise<vo
 /** Asked for again at a terminal, or by the next `!register`. */
 const refusesInvite: ReadonlySet<Code> = new Set(['INVITE_INVALID', 'INVITE_REQUIRED']);
 
-/** Nobody thinks of a password for a server that is not there, or takes nobody. */
+/** Nobody thinks of a password for a server that is not there, whose key they do not trust, or that takes nobody. */
 async function mayRegister(session: Session): Promise<boolean> {
   try {
     if ((await session.client.registration()) === 'closed') throw new SecureChatError('REGISTRATION_CLOSED');

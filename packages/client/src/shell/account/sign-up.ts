@@ -19,10 +19,11 @@ import type { DeviceKeys } from './device-keys.ts';
 import { certifyAccount, createDeviceKeys, recoverySigning } from './device-keys.ts';
 import { ForwardedEvents } from '../link/link-events.ts';
 import { freshId } from '../fresh-id.ts';
+import { lookIn } from './look-in.ts';
 import type { OpenProfile } from './open-profile.ts';
 import { claimFolder, closeProfile, createProfile, discardProfile, finishRegistering } from './open-profile.ts';
 import type { OpenedLink, ServerAt } from '../link/server-pin.ts';
-import { isNews, openPinned, remember } from '../link/server-pin.ts';
+import { openPinned, remember } from '../link/server-pin.ts';
 
 export interface SignedUp {
   readonly profile: OpenProfile;
@@ -75,27 +76,6 @@ async function createKeys(bits: number | undefined): Promise<Keys> {
     createDeviceKeys(size, systemEntropy),
   ]);
   return { identity, recoverySealing, ...device };
-}
-
-/** What registration needs here; the server's key is shown to the person, and pinned if they agree. */
-async function lookIn(input: SignUpInput): Promise<control.ChallengeAnswer> {
-  const { at, options } = input;
-  const { link, opened } = await openPinned(at, new ForwardedEvents());
-  try {
-    const answer = await link.request('challenge', {});
-    if (answer.$case !== 'challenge') throw new SecureChatError('MALFORMED');
-    link.close();
-    const { fingerprint } = opened.pin;
-    if (opened.firstContact) {
-      if (options.confirmServer !== undefined && !(await options.confirmServer(fingerprint)))
-        throw new SecureChatError('SERVER_KEY_UNCONFIRMED');
-    }
-    if (isNews(opened)) input.onPinned(fingerprint);
-    remember(at, opened);
-    return answer.value;
-  } finally {
-    link.close();
-  }
 }
 
 interface Proof {

@@ -1,10 +1,8 @@
 /** Opening a connection under the pins of the profile, and remembering what it showed. */
 import type { ServerAddress } from '@securechat/wire';
-import { SecureChatError } from '@securechat/wire';
 import { pinOf, rememberServer } from '../../servers-file.ts';
 import type { LinkOpened } from './link.ts';
 import { openLink } from './link.ts';
-import { ForwardedEvents } from './link-events.ts';
 import type { Link, LinkEvents, OpenOptions } from './link-port.ts';
 
 /** Connecting and the handshake together. */
@@ -51,17 +49,4 @@ export function isNews({ firstContact, rotations }: LinkOpened): boolean {
 export function remember(at: ServerAt, opened: LinkOpened, opaqueKey?: string): void {
   const pin = { ...opened.pin, opaqueKey: opaqueKey ?? opened.pin.opaqueKey };
   rememberServer(at.profileDirectory, at.address, { pin, rotations: opened.rotations });
-}
-
-/** Who may register at this server, as it says. UNREACHABLE … */
-export async function registrationMode(at: ServerAt): Promise<'invite' | 'open' | 'closed'> {
-  const { link } = await openPinned(at, new ForwardedEvents());
-  try {
-    const answer = await link.request('challenge', {});
-    const mode = answer.$case === 'challenge' ? answer.value.registration : '';
-    if (mode !== 'invite' && mode !== 'open' && mode !== 'closed') throw new SecureChatError('MALFORMED');
-    return mode;
-  } finally {
-    link.close();
-  }
 }
