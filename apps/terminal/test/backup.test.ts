@@ -47,7 +47,7 @@ async function say(rpc: Rpc, to: string, ...texts: readonly string[]): Promise<v
 }
 
 async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 25_000;
+  const deadline = performance.now() + 60_000;
   while (!(await holds())) {
     if (performance.now() > deadline) throw new Error(`never: ${what}`);
     await sleep(50);

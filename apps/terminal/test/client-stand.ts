@@ -9,6 +9,7 @@ import type { Client, ClientEvent, ClientOptions, Registered } from '@securechat
 import { connect } from '@securechat/client';
 import type { RunningServer, ServerConfig } from '@securechat/server';
 import { loadConfig, runServer } from '@securechat/server';
+import { freePort } from './ports.ts';
 import { LONG_AUTH_DEADLINE } from './processes.ts';
 
 export interface Stand {
@@ -47,7 +48,7 @@ export interface Person {
 export type StandConfig = Partial<Omit<ServerConfig, 'limits'>> & { readonly limits?: readonly string[] };
 
 export const PASSWORD = 'correct horse battery staple';
-const HEARD_MS = 30_000;
+const HEARD_MS = 60_000;
 
 interface Template {
   readonly folder: string;
@@ -97,21 +98,19 @@ async function standIn(
   const base = loadConfig({
     flags: {
       data: join(folder, 'server'),
-      listen: '127.0.0.1:0',
-      listenTcp: '127.0.0.1:0',
+      // The same after a restart.
+      listen: `127.0.0.1:${await freePort()}`,
+      listenTcp: `127.0.0.1:${await freePort()}`,
       limit: [LONG_AUTH_DEADLINE, ...limits],
     },
     env: {},
     home: folder,
   });
-  let settings: ServerConfig = { ...base, rsaBits: 2048, logLevel: 'silent', ...config };
+  const settings: ServerConfig = { ...base, rsaBits: 2048, logLevel: 'silent', ...config };
   let running: RunningServer = await runServer(settings);
   const { fingerprint, http, tcp } = running.ready;
   const invite = made?.invite ?? running.ready.invite ?? '';
   const hosts = { ws: new URL(http).host, tcp: new URL(tcp).host };
-  // The same ports after a restart.
-  const place = (host: string) => ({ host: '127.0.0.1', port: Number(host.split(':')[1]) });
-  settings = { ...settings, listen: place(hosts.ws), listenTcp: place(hosts.tcp) };
   const open = new Set<Client>();
   const stand: Stand = {
     folder,

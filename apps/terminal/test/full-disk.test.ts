@@ -58,7 +58,7 @@ async function two(ws: string, tcp: string, invite: string): Promise<[Rpc, Rpc]>
 const heard = (rpc: Rpc, text: string) => rpc.told('message', (params) => params['text'] === text);
 
 async function unsentIs(person: Rpc, count: number): Promise<void> {
-  for (let patience = 150; ; patience -= 1) {
+  for (let patience = 300; ; patience -= 1) {
     const unsent = (await person.call('status'))['unsent'];
     if (unsent === count) return;
     assert.ok(patience > 0, `${String(unsent)} unsent instead of ${count}`);

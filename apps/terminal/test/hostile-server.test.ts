@@ -102,8 +102,10 @@ test('two people at a server that lies', (t) =>
         leaveAll();
         await pause(200);
         liar.requests.length = 0;
+        const fromMs = performance.now();
         await pause(1500);
-        assert.ok(liar.requests.length <= 45, `${error.code}: ${liar.requests.length} requests in 1.5 s`);
+        const most = ((performance.now() - fromMs) / 1000) * 30;
+        assert.ok(liar.requests.length <= most, `${error.code}: ${liar.requests.length} requests in 1.5 s`);
       }
       liar.honest();
       await says('after the refusals');

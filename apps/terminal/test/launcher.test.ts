@@ -48,7 +48,7 @@ writeFileSync(
       return 7;
     }
     console.log(process.pid);
-    await new Promise((resolve) => setTimeout(resolve, 60_000));
+    await new Promise((resolve) => setTimeout(resolve, 600_000));
     return 1;
   }`,
 );
@@ -139,7 +139,7 @@ test('kill -9 on the launcher takes the program with it', withoutOldNode, async 
   assert.notEqual(pid, child.pid, 'the launcher handed over');
   child.kill('SIGKILL');
   // The output closes when its last holder is gone, which the program itself is.
-  const ended = await Promise.race([once(child, 'close').then(() => true), sleep(5000, false, { ref: false })]);
+  const ended = await Promise.race([once(child, 'close').then(() => true), sleep(60_000, false, { ref: false })]);
   if (!ended) process.kill(pid, 'SIGKILL');
   assert.equal(ended, true);
 });
@@ -155,7 +155,7 @@ for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
     const pid = Number(await firstLine(child));
     assert.notEqual(pid, child.pid);
     child.kill(signal);
-    const ended = await Promise.race([once(child, 'close').then(() => true), sleep(5000, false, { ref: false })]);
+    const ended = await Promise.race([once(child, 'close').then(() => true), sleep(60_000, false, { ref: false })]);
     if (!ended) process.kill(pid, 'SIGKILL');
     assert.equal(ended, true);
   });

@@ -163,7 +163,7 @@ test('a message that could not be sent is queued, said so with 4, and goes out a
   assert.equal(queued.code, 4);
   assert.equal((JSON.parse(queued.out) as { state: string }).state, 'queued');
   assert.match(queued.err, /The message is queued in the profile and goes out at the next login\./);
-  assert.equal((await send('alice', ['@bob', '--timeout', '2', 'also queued'])).code, 9);
+  assert.equal((await send('alice', ['@bob', '--timeout', '6', 'also queued'])).code, 9);
   server = await startServer(folder, ports);
   assert.equal((await send('alice', ['@bob', 'third'])).code, 0);
   const bob = startChat(folder, ['listen', ...as('bob')], { home: 'bob' });

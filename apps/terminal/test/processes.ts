@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from './ports.ts';
 
 export const command = join(import.meta.dirname, '../bin/securechat.js');
 /** What a process needs of this one's environment: where programs are, and where code compiled before lies. */
@@ -16,7 +17,7 @@ export const surroundings: Readonly<Record<string, string>> = {
   NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] ?? '',
 };
 /** Two cores may be shared with everything else that is tested. */
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 60_000;
 /** To register, with all its stretching of passwords, takes a busy machine longer than strangers are given. */
 export const LONG_AUTH_DEADLINE = 'authDeadlineMs=60000';
 
@@ -87,7 +88,8 @@ export interface RunningServer extends Started {
 }
 
 export async function startServer(folder: Folder, flags: readonly string[] = []): Promise<RunningServer> {
-  const anywhere = flags.includes('--listen') ? [] : ['--listen', '127.0.0.1:0', '--listen-tcp', '127.0.0.1:0'];
+  const place = async () => `127.0.0.1:${await freePort()}`;
+  const anywhere = flags.includes('--listen') ? [] : ['--listen', await place(), '--listen-tcp', await place()];
   const patient = flags.some((flag) => flag.startsWith('authDeadlineMs=')) ? [] : ['--limit', LONG_AUTH_DEADLINE];
   const started = start(folder, ['server', '--json', ...anywhere, ...patient, ...flags], { home: 'operator' });
   const line = await firstLine(started);

@@ -1,7 +1,8 @@
 /**
- * The terminal screen of line mode in front of a client that plays a part: `@bob echo TEXT` is answered by TEXT after a
- * moment, `@bob offer` by a file offer. Run by terminal.test.ts inside tmux.
+ * The terminal screen of line mode in front of a client that plays a part: `@bob echo TEXT` is answered by TEXT, `@bob
+ * offer` by a file offer; where SECURECHAT_PLAY_GO names a file, once that is there. Run by terminal.test.ts inside tmux.
  */
+import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Message } from '@securechat/client';
 import { complete } from '../src/line/completion.ts';
@@ -16,12 +17,18 @@ function saidNow(text: string): Message {
   return { ...messageFrom('bob', text, `${Math.random()}`), at: new Date().toISOString() };
 }
 
+const goFile = process.env['SECURECHAT_PLAY_GO'] ?? '';
+async function mayAnswer(): Promise<void> {
+  do await sleep(50);
+  while (goFile !== '' && !existsSync(goFile));
+}
+
 const scripted = scriptedClient({
   send: async (_to, text) => {
     await sleep(60);
     const id = `m-${text}`;
     const [, word, rest] = /^(\S+)\s*([\s\S]*)$/.exec(text) ?? [];
-    void sleep(700).then(() => {
+    void mayAnswer().then(() => {
       if (word === 'echo') scripted.emit({ kind: 'message', message: saidNow(rest ?? '') });
       if (word === 'hostile') {
         const attack = '\u001b[2J\u001b[H\u001b]0;owned\u0007\u001b[?1049hgone\r\n@carol: not from carol';

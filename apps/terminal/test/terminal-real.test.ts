@@ -49,7 +49,7 @@ test(
     terminal.type(`${password}\r`);
     await terminal.until(/Password again:/);
     terminal.type(`${password}\r`);
-    const screen = await terminal.until(/Recovery words:\n( {2}([a-z]+ ?){6}\n){2}/, 30_000);
+    const screen = await terminal.until(/Recovery words:\n( {2}([a-z]+ ?){6}\n){2}/);
     assert.match(screen, /Registered and logged in as alice\./);
     assert.doesNotMatch(screen, /lantern/);
     await terminal.until(/^alice>$/m);
@@ -90,7 +90,7 @@ test('the connection state is in the prompt', needsTmux, async () => {
   await server.end();
   await terminal.until(/\[offline\] @bob>$/m);
   server = await startServer(folder, ['--listen', host, '--listen-tcp', tcp]);
-  await terminal.until(/Connected again\.\n@bob>$/m, 30_000);
+  await terminal.until(/Connected again\.\n@bob>$/m);
 });
 
 test('leaving gives the terminal back, with exit code 0', needsTmux, async () => {

@@ -11,8 +11,8 @@ export interface Terminal {
   paste(text: string): void;
   /** The screen, rows without trailing spaces. */
   screen(): string;
-  /** The screen once it matches; an error with the screen after `ms`. */
-  until(pattern: RegExp, ms?: number): Promise<string>;
+  /** The screen once it is as wanted; an error with the screen when it never is. */
+  until(wanted: RegExp | ((screen: string) => boolean)): Promise<string>;
   /** Column and row of the cursor, from 0. */
   cursor(): readonly [number, number];
   /** What the program made the title of the window; the default is the name of the machine. */
@@ -20,6 +20,9 @@ export interface Terminal {
   resize(columns: number, rows: number): void;
   end(): void;
 }
+
+/** As long as a busy machine may take. */
+const PATIENCE_MS = 60_000;
 
 export const hasTmux = (() => {
   try {
@@ -73,12 +76,12 @@ export function openTerminal({ name, command, columns = 80, rows = 24, env = {} 
       tmux('paste-buffer', '-p', '-r');
     },
     screen,
-    until: async (pattern, ms = 10_000) => {
-      const deadline = performance.now() + ms;
+    until: async (wanted) => {
+      const deadline = performance.now() + PATIENCE_MS;
       for (;;) {
         const seen = screen();
-        if (pattern.test(seen)) return seen;
-        if (performance.now() > deadline) throw new Error(`never ${pattern} on the screen:\n${seen}`);
+        if (typeof wanted === 'function' ? wanted(seen) : wanted.test(seen)) return seen;
+        if (performance.now() > deadline) throw new Error(`never ${String(wanted)} on the screen:\n${seen}`);
         await sleep(40);
       }
     },

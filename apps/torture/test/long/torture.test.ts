@@ -23,5 +23,5 @@ test('what was acknowledged survives every fault that can be had here, once and 
   const { faults, summary } = await strike(able, { untilMs, random: randomOf(SEED) });
   t.diagnostic(`${faults} faults, ${summary.accepted} messages accepted`);
   assert.equal(summary.complaint, undefined);
-  assert.ok(faults >= able.length - 1 && summary.accepted > 50);
+  assert.ok(faults >= able.length - 1 && summary.accepted > 10);
 });

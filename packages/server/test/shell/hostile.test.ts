@@ -120,13 +120,13 @@ test('who was answered and does not go, or asks for pages without end, loses the
   const narrow = await makeStand({ limits: { unauthenticatedPerAddressMax: 2, authDeadlineMs: 1000 } });
   const { hostname, port } = new URL(narrow.server.ready.http);
   const upgrade = 'Host: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\r\n';
-  /** Never closes its half; `drip` is said every 100 ms. Resolves once it was answered. */
+  /** Never closes its half; `drip` is said every 100 ms. Resolves once it was answered, or gone before. */
   const stay = async (bytes: string, drip: string): Promise<() => void> => {
     const socket = connect({ host: hostname, port: Number(port), allowHalfOpen: true });
     socket.on('error', () => undefined);
     socket.write(bytes);
     const timer = setInterval(() => drip !== '' && socket.writable && socket.write(drip), 100);
-    await new Promise((resolve) => socket.once('data', resolve));
+    await new Promise((resolve) => socket.once('data', resolve).once('close', resolve));
     return () => (clearInterval(timer), socket.destroy());
   };
   const page = 'GET /livez HTTP/1.1\r\nHost: x\r\n\r\n';
