@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { runHistories } from '../churn.ts';
 import { suites } from '../client.ts';
 
-/** About two minutes of one core in CI, a quarter of it while somebody waits. */
+/** About 75 s of one core in CI, a fifth of it while somebody waits. */
 const wanted = Number(process.env['MLS_CHURN_SCRIPTS'] ?? (process.env['CI'] === undefined ? 12 : 60));
 const first = Number(process.env['MLS_CHURN_FIRST'] ?? 0);
 const STEPS = 60;

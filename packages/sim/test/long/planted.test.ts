@@ -42,7 +42,7 @@ const crew = await Crew.gather();
 after(() => crew[Symbol.asyncDispose]());
 
 for (const { name } of bugs)
-  test(`found within ${SEEDS_MAX} seeds: ${name}`, { timeout: 240_000 }, async (context) => {
+  test(`found within ${SEEDS_MAX} seeds: ${name}`, async (context) => {
     const known = [KNOWN[name] ?? 0, ...Object.values(KNOWN)];
     const seeds = new Set([...known, ...Array.from({ length: SEEDS_MAX }, (_, seed) => seed)]);
     const { failure } = await crew.sweep({ seeds, steps: STEPS, bug: name });
