@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { AccountBundle } from '@securechat/crypto';
 import { DEVICE_CERTIFICATE_MS, generateRsa, sha256, systemEntropy } from '@securechat/crypto';
-import { createVault, safetyNumber, safetyPart } from '@securechat/e2ee';
+import { createVault, replaceVaultIdentity, safetyNumber, safetyPart } from '@securechat/e2ee';
 import type { control, Deliver } from '@securechat/wire';
 import { idBytes, SecureChatError } from '@securechat/wire';
 import { resetIdentity } from '../src/shell/account/new-identity.ts';
@@ -390,6 +390,23 @@ test('a profile put back from before its renewal takes up the certificate that t
   }),
 );
 
+test('a server that was put back to a copy from before the renewal is given the newer list again', patient, () =>
+  on(async (play) => {
+    const { bob, office } = play;
+    const counted = await acquainted(play);
+    const first = office.people.get(bob.record.account);
+    assert.ok(first !== undefined);
+    later([bob], DUE_MS);
+    await renewAndAttach(bob);
+    office.people.set(bob.record.account, first);
+    await comeBack(bob);
+    assert.equal(counted.published, 2);
+    await renewed(play);
+    await comeBack(bob);
+    assert.equal(counted.published, 2, 'once is enough');
+  }),
+);
+
 // ---- a server that lies
 
 test('an older list, another account or vault, and a vault that does not open: nothing is renewed', patient, () =>
@@ -399,7 +416,7 @@ test('an older list, another account or vault, and a vault that does not open: n
     const first = office.people.get(bob.record.account);
     later([bob], DUE_MS);
     await renewAndAttach(bob);
-    const kept = bob.engine.ledger.account;
+    const kept = { record: bob.engine.ledger.account, account: (await bob.engine.people.me()).person.account };
     later([bob], DUE_MS + DEVICE_CERTIFICATE_MS);
     await assert.rejects(logIn(bob, first), { code: 'CERTIFICATE_REJECTED' });
     await assert.rejects(logIn(bob, office.people.get(alice.record.account)), { code: 'CERTIFICATE_REJECTED' });
@@ -414,12 +431,16 @@ test('an older list, another account or vault, and a vault that does not open: n
     const owner = { account: bob.record.account, sequence: 1, entropy: systemEntropy };
     showing(createVault({ ...owner, identity, recoverySealing, recoveryEntropy: new Uint8Array(16) }));
     await assert.rejects(logIn(bob), { code: 'MALFORMED' });
+    // The recovery key is public: a server can seal to it whatever it likes.
+    const { recoverySealing: real } = kept.account;
+    showing(replaceVaultIdentity({ ...owner, vault: bob.vault, identity, recoverySealing: real }));
+    await assert.rejects(logIn(bob), { code: 'CERTIFICATE_REJECTED' });
     showing(alice.vault);
     await assert.rejects(logIn(bob), { code: 'MALFORMED' });
     showing(new Uint8Array(0));
     await assert.rejects(logIn(bob));
     assert.equal(bob.engine.ledger.successor, undefined);
-    assert.equal(bob.engine.ledger.account, kept);
+    assert.equal(bob.engine.ledger.account, kept.record);
   }),
 );
 

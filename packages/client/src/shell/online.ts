@@ -4,6 +4,7 @@ import type { AccountId, control } from '@securechat/wire';
 import { idOf, SecureChatError } from '@securechat/wire';
 import { forgettable } from '../core/forgettable.ts';
 import { isRenewal, publishRenewal } from './account/renew-device.ts';
+import { publishDevice } from './account/recover-device.ts';
 import type { LedgerChange } from './ledger/ledger-change.ts';
 import { countFresh, replenish } from './people/key-packages.ts';
 import type { Link } from './link/link-port.ts';
@@ -41,8 +42,11 @@ export async function attachOver(account: OpenAccount, link: Link): Promise<Atta
     history: ledger.history,
   });
   if (isRenewal(ledger)) await publishRenewal(ledger, link);
-  // Attached with the old keys: the reset that the successor was made for never happened.
-  else if (ledger.successor !== undefined) await ledger.commit([{ drop: 'successor', key: undefined }]);
+  else {
+    // Attached with the old keys: the reset that the successor was made for never happened.
+    if (ledger.successor !== undefined) await ledger.commit([{ drop: 'successor', key: undefined }]);
+    await restoreList(account, link, answer.listVersion);
+  }
   // Numbers that no honest server reaches would use up ours for good.
   if (Math.max(answer.submitNumberHighest, answer.mailboxNext) > NUMBER_MAX) throw new SecureChatError('MALFORMED');
   const rolledBack = answer.submitNumberHighest > ledger.counters.submitNumber;
@@ -51,6 +55,12 @@ export async function attachOver(account: OpenAccount, link: Link): Promise<Atta
   await noticeOldServer(account, answer);
   await noticeRestore(account, answer.history);
   return { answer, rolledBack };
+}
+
+/** A server that was put back to a copy from before the last renewal: others know the newer list, and refuse its older. */
+async function restoreList({ people, ledger }: OpenAccount, link: Link, version: number): Promise<void> {
+  const own = (await people.me()).person.list.version;
+  if (version < own) await publishDevice(link, ledger.account).catch(() => undefined);
 }
 
 /**

@@ -319,7 +319,7 @@ export class OfficeLink implements Link {
       resumptionExpiresMs: 0,
       keyPackagesLeft: device.keyPackages.length,
       lastResortStored: device.lastResort !== undefined,
-      listVersion: 1,
+      listVersion: this.#office.people.get(device.account)?.list.version ?? 1,
       serverTimeMs: 0,
       registration: 'invite',
       offlineDelivery: 'on',
