@@ -93,6 +93,7 @@ async function start({ config, surroundings, log, undo, takeDown }: Starting): P
   const store = await openStore({
     directory: config.data,
     limits: config.limits,
+    countUnanswered: config.registration === 'open',
     onFatal: (error) => onFatal(error),
   });
   undo.push(() => store.close());

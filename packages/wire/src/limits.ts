@@ -212,6 +212,12 @@ export const limits = {
   messagesBurst: { value: 50, scope: 'server', reason: 'per device; an outbox that comes back' },
   messagesPerDay: { value: 5000, scope: 'server', reason: 'per account' },
   newRecipientsPerDay: { value: 20, scope: 'server', reason: 'unasked messages, on a server with open registration' },
+  unansweredPerDay: {
+    value: 50,
+    scope: 'server',
+    reason:
+      'per account, to people who never wrote back, on a server with open registration: a stranger is soon heard out',
+  },
   mailboxRowsMax: { value: 10_000, scope: 'server', reason: 'per device; beyond it senders are told' },
   mailboxBytesMax: { value: 64 * 1024 * 1024, scope: 'server', reason: 'the same in bytes' },
   mailboxReservedRows: {

@@ -28,6 +28,11 @@ export interface SubmitFacts {
   readonly mailboxes: readonly MailboxFacts[];
   /** What the other account holds against the sender. */
   readonly block: 'none' | 'blocked' | 'quiet';
+  /**
+   * What the sender wrote today to people who never wrote back, if the other account is one of them and this server counts
+   * it; absent otherwise.
+   */
+  readonly unansweredToday?: number;
 }
 
 export interface SenderFacts {

@@ -68,6 +68,15 @@ function accepted(outcome: SubmitOutcome): Extract<SubmitOutcome, { kind: 'accep
   return outcome;
 }
 
+test('unansweredPerDay: one below it is accepted, at it refused until tomorrow, and nothing where it does not count', () => {
+  const { unansweredPerDay } = limits;
+  const decide = (over: Partial<SubmitFacts>) => decideSubmit(message(fresh(), group), facts(over), limits);
+  assert.equal(decide({ unansweredToday: unansweredPerDay - 1 }).kind, 'accepted');
+  const refused = decide({ unansweredToday: unansweredPerDay });
+  assert.ok(refused.kind === 'refused' && refused.code === 'RATE_LIMITED' && (refused.detail.retryAfterMs ?? 0) > 0);
+  assert.equal(decide({}).kind, 'accepted');
+});
+
 /** Every refusal of a message, in the order of docs/protocol/delivery.md: the fact that causes it. */
 const refusals: readonly (readonly [Code | 'repeat', Partial<SubmitFacts>, Partial<Submission>?, Limits?])[] = [
   ['DEVICE_REVOKED', { sender: undefined }],

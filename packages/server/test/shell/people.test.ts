@@ -191,6 +191,43 @@ test('anybody attached makes invites, a few a day, that really work', async () =
   await assert.rejects(a.request('createInvite', { uses: 1, hours: 1 }), coded('RATE_LIMITED'));
 });
 
+test('on a server with open registration unansweredPerDay messages go to people who never wrote back; one more waits', async () => {
+  const nowMs = Math.floor(Date.now() / 86_400_000) * 86_400_000 + 43_200_000;
+  const clock = { wallMs: () => nowMs, monotonicMs: () => performance.now() };
+  const flags = { registration: 'open', registrationPowBits: '1' };
+  const unansweredPerDay = 3;
+  const open = await makeStand({ flags, limits: { unansweredPerDay }, surroundings: { clock } });
+  try {
+    const [ida, jon, kim] = [await open.register('ida'), await open.register('jon'), await open.register('kim')];
+    const [i, j] = [await open.attach(ida), await open.attach(jon)];
+    const outbox = new Outbox();
+    const founding = outbox.found(ida, jon);
+    const submits = [founding];
+    for (let count = 1; count < unansweredPerDay; count += 1)
+      submits.push(outbox.message(founding.group, new Uint8Array([count])));
+    for (const submit of submits) i.submit(submit);
+    for (let count = 0; count < unansweredPerDay; count += 1) assert.ok(await i.accepted.next());
+    const past = outbox.message(founding.group, new Uint8Array([9]));
+    i.submit(past);
+    const refused = await i.refused.next();
+    assert.equal(refused?.error.code, 'RATE_LIMITED');
+    assert.equal(refused?.error.detail.retryAfterMs, 43_200_000, 'until the next day');
+    // What was accepted is answered again, and another stranger counts together with the first.
+    i.submit(submits.at(-1) ?? founding);
+    assert.ok(await i.accepted.next());
+    i.submit(outbox.found(ida, kim));
+    assert.equal((await i.refused.next())?.error.code, 'RATE_LIMITED');
+    // An answer ends it, for this one.
+    j.submit(new Outbox().message(founding.group, new Uint8Array([1])));
+    assert.ok(await j.accepted.next());
+    i.submit({ ...past, submitNumber: past.submitNumber + 10, lowestUnresolved: past.submitNumber + 10 });
+    assert.ok(await i.accepted.next());
+    for (const client of [i, j]) client.close();
+  } finally {
+    await open.stop();
+  }
+});
+
 test('on a server with open registration presence is for contacts alone', async () => {
   let laterMs = 0;
   const open = await makeStand({

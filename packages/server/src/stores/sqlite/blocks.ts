@@ -13,6 +13,7 @@ export class Blocks {
   readonly #put: StatementSync;
   readonly #delete: StatementSync;
   readonly #wrote: StatementSync;
+  readonly #hasWritten: StatementSync;
   readonly #contacts: StatementSync;
   readonly #removals: readonly StatementSync[];
   readonly #noted = new Set<string>();
@@ -25,6 +26,7 @@ export class Blocks {
     this.#put = db.prepare('INSERT OR REPLACE INTO block (owner, other, quiet) VALUES (?, ?, ?)');
     this.#delete = db.prepare('DELETE FROM block WHERE owner = ? AND other = ?');
     this.#wrote = db.prepare('INSERT OR IGNORE INTO wrote (account, peer) VALUES (?, ?)');
+    this.#hasWritten = db.prepare('SELECT 1 FROM wrote WHERE account = ? AND peer = ?');
     this.#contacts = db.prepare(
       `SELECT mine.peer FROM wrote AS mine JOIN wrote AS theirs ON theirs.account = mine.peer AND theirs.peer = mine.account
        WHERE mine.account = ? ORDER BY mine.peer`,
@@ -64,6 +66,10 @@ export class Blocks {
     if (this.#noted.has(pair)) return;
     this.#wrote.run(account, peer);
     this.#noted.add(pair);
+  }
+
+  hasWritten(account: AccountId, peer: AccountId): boolean {
+    return this.#noted.has(account + peer) || this.#hasWritten.get(account, peer) !== undefined;
   }
 
   contacts(account: AccountId): AccountId[] {

@@ -116,6 +116,8 @@ export interface WriterOptions {
   readonly limits: Limits;
   readonly monotonicMs: number;
   readonly ballastBytes: number;
+  /** Messages to people who never wrote back are counted (`unansweredPerDay`). */
+  readonly countUnanswered: boolean;
 }
 
 /** A submission with its payload left out: that lies in the batch's buffer at `payloadAt`. */

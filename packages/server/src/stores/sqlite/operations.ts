@@ -43,9 +43,14 @@ const WRITES_MAX = 64;
 
 export function createOperations(
   db: DatabaseSync,
-  options: { readonly limits: Limits; readonly monotonicMs: number; readonly decide?: SubmissionParts['decide'] },
+  options: {
+    readonly limits: Limits;
+    readonly monotonicMs: number;
+    readonly countUnanswered?: boolean;
+    readonly decide?: SubmissionParts['decide'];
+  },
 ): { readonly operations: OperationTable; readonly store: OperationStore } {
-  const { limits, monotonicMs, decide } = options;
+  const { limits, monotonicMs, countUnanswered = false, decide } = options;
   const clock = new GuardedClock(db, monotonicMs);
   const devices = new Devices(db);
   const groups = new Groups(db);
@@ -62,6 +67,7 @@ export function createOperations(
     mailboxes,
     blocks,
     attachments,
+    countUnanswered,
     ...(decide !== undefined && { decide }),
   });
   const accounts = new Accounts({ db, devices, groups, mailboxes, keyPackages, blocks, records, attachments });

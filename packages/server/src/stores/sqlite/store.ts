@@ -20,7 +20,16 @@ import type {
 } from '../port.ts';
 import { StoreError } from '../port.ts';
 import { BALLAST_BYTES } from './ballast.ts';
-import type { Call, FromWriter, OperationName, Operations, PackedFailure, PackedResult, ToWriter } from './calls.ts';
+import type {
+  Call,
+  FromWriter,
+  OperationName,
+  Operations,
+  PackedFailure,
+  PackedResult,
+  ToWriter,
+  WriterOptions,
+} from './calls.ts';
 import { BATCH_BYTES_MAX, packSubmission, tight } from './calls.ts';
 import { unpackDevices, unpackIds } from './pack.ts';
 
@@ -30,6 +39,8 @@ export interface SqliteStoreOptions {
   readonly limits: Limits;
   /** Called once when the disk failed or the database is damaged: nothing is written from then on, the server must stop. */
   readonly onFatal: (error: StoreError) => void;
+  /** Messages to people who never wrote back are counted (`unansweredPerDay`): open registration. */
+  readonly countUnanswered?: boolean;
   /** For tests: the wall clock (Unix ms) and the monotonic one. */
   readonly clock?: Clock;
   /** Space kept for acknowledgements on a full disk. */
@@ -78,7 +89,8 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
       limits: options.limits,
       monotonicMs: clock.monotonicMs(),
       ballastBytes: options.ballastBytes ?? BALLAST_BYTES,
-    },
+      countUnanswered: options.countUnanswered ?? false,
+    } satisfies WriterOptions,
   });
   const store = new SqliteStore(worker, clock, options);
   await store.opened;

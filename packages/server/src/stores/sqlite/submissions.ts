@@ -21,6 +21,7 @@ import type { Device, Devices } from './devices.ts';
 import type { Group, Groups } from './groups.ts';
 import type { Mailboxes } from './mailboxes.ts';
 import { packDevices, unpackDevices } from './pack.ts';
+import { Unanswered } from './unanswered.ts';
 
 /**
  * Forgotten dedupe rows are deleted once so many submit numbers have gathered: few, so that many devices share a page and
@@ -38,6 +39,8 @@ export interface SubmissionParts {
   readonly mailboxes: Mailboxes;
   readonly blocks: Blocks;
   readonly attachments: Attachments;
+  /** Open registration: messages to people who never wrote back are counted. */
+  readonly countUnanswered: boolean;
   /** The rules; another one only where a test plants a fault. */
   readonly decide?: typeof decideSubmit;
 }
@@ -47,6 +50,7 @@ export class Submissions {
   readonly #known: StatementSync;
   readonly #remember: StatementSync;
   readonly #forget: StatementSync;
+  readonly #unanswered = new Unanswered();
 
   constructor(parts: SubmissionParts) {
     this.#parts = parts;
@@ -69,8 +73,10 @@ export class Submissions {
       outcome.kind === 'refused' && (outcome.code === 'DEVICE_REVOKED' || outcome.code === 'SESSION_REPLACED');
     if (!fenced && (group !== undefined || submission.submit.kind === 'found'))
       attachments.note(submission.sender.device, submission.submit, outcome.kind !== 'refused');
-    if (outcome.kind === 'accepted' && sender !== undefined)
+    if (outcome.kind === 'accepted' && sender !== undefined) {
       this.#apply(submission, outcome, { sender, group, hash: facts.hash, day });
+      if (facts.unansweredToday !== undefined) this.#unanswered.note(sender.account, submission.nowMs);
+    }
     return outcome;
   }
 
@@ -88,6 +94,7 @@ export class Submissions {
     const own = submission.sender.account;
     const members = submit.kind === 'found' ? (founding?.devices ?? []) : (group?.devices ?? []);
     const peer = submit.kind === 'found' ? founding?.peer : group && otherOf(group, own);
+    const unansweredToday = this.#unansweredToday(submission, peer);
     return {
       hash: hashOf(submission),
       sender: sender && {
@@ -107,7 +114,16 @@ export class Submissions {
         .filter((device) => device !== undefined)
         .map((device) => this.#mailboxFacts(device, submission)),
       block: peer === undefined ? 'none' : blocks.of(peer, own),
+      ...(unansweredToday !== undefined && { unansweredToday }),
     };
+  }
+
+  #unansweredToday({ sender, submit, founding, nowMs }: Submission, peer: AccountId | undefined): number | undefined {
+    const writes = submit.kind === 'message' || founding?.firstMessage !== undefined;
+    if (!this.#parts.countUnanswered || !writes || peer === undefined) return undefined;
+    return this.#parts.blocks.hasWritten(peer, sender.account)
+      ? undefined
+      : this.#unanswered.today(sender.account, nowMs);
   }
 
   #knownFacts(sender: Device, submission: Submission): KnownFacts | undefined {
