@@ -138,7 +138,7 @@ async function makePerson(username: string, server: Fingerprint): Promise<Person
     ],
     ended: [],
     disabled: false,
-    resets: { day: 0, count: 0 },
+    resets: { count: 0 },
   };
   const vault = createVault({ account, sequence: 1, identity, recoverySealing, recoveryEntropy, entropy });
   return { name: username, record, served, vault, recoveryEntropy, spare, nextSealing };

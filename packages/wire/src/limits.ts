@@ -202,7 +202,11 @@ export const limits = {
   loginDelayMsMax: { value: 60_000, scope: 'server', reason: 'slows guessing without locking the owner out' },
   opaqueQueuedMax: { value: 100, scope: 'server', reason: 'work that waits: beyond it BUSY' },
   resumptionMs: { value: 24 * 60 * 60 * 1000, scope: 'server', reason: 'a stolen resumption secret ages' },
-  resetsPerDay: { value: 3, scope: 'server', reason: 'every reset makes contacts look' },
+  resetsPerDay: {
+    value: 2,
+    scope: 'server',
+    reason: 'every reset makes contacts look: after so many in a row the next waits a day from the last',
+  },
   inviteUsesMax: { value: 100, scope: 'server', reason: 'one invite must not open the server' },
   inviteHoursMax: { value: 24 * 30, scope: 'server', reason: 'the same, in time' },
   invitesPerDay: { value: 50, scope: 'server', reason: 'per account' },

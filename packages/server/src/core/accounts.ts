@@ -6,7 +6,7 @@ import type { Decision } from './decision.ts';
 import { accept, refuse } from './decision.ts';
 import { useInvite } from './invites.ts';
 import type { AccountDevice, AccountRecord, DayCount, InviteRecord, Versioned } from './records.ts';
-import { countToday, encodeRecord, untilTomorrowMs } from './records.ts';
+import { countReset, countToday, encodeRecord, untilTomorrowMs } from './records.ts';
 
 /** What the certificates of a request say, verified against each other, this server and the name. */
 export interface CertifiedAccount {
@@ -76,7 +76,7 @@ export function decideRegister(
     ...keysOf(certified),
     ended: [],
     disabled: false,
-    resets: { day: 0, count: 0 },
+    resets: { count: 0 },
   };
   return accept(
     account,
@@ -141,8 +141,8 @@ export function decideReset(
     ({ device }) => wasEnded(record, device) || record.devices.some((known) => known.device === device),
   );
   if (sameKeys || knownDevice || list.devices.length !== 1) return refuse('CERTIFICATE_REJECTED');
-  const resets = countToday(record.resets, nowMs, limits.resetsPerDay);
-  if (resets === undefined) return refuse('RATE_LIMITED', { retryAfterMs: untilTomorrowMs(nowMs) });
+  const resets = countReset(record.resets, nowMs, limits.resetsPerDay);
+  if ('waitMs' in resets) return refuse('RATE_LIMITED', { retryAfterMs: resets.waitMs });
   const next = { ...keysOf(certified), resets };
   return replaceDevices({ account, record, version, sequence: certified.sequence, list, next, more: [vault] });
 }

@@ -31,7 +31,14 @@ export interface AccountRecord {
   /** The last devices that were ended: they are told so, if they prove to be themselves. */
   readonly ended: readonly Pick<AccountDevice, 'device' | 'signing'>[];
   readonly disabled: boolean;
-  readonly resets: DayCount;
+  readonly resets: ResetCount;
+}
+
+/** Key resets in a row, less than a day from one to the next. */
+export interface ResetCount {
+  readonly count: number;
+  /** Absent before the first. */
+  readonly lastMs?: number;
 }
 
 /** How often something happened on one day (days since 1970). */
@@ -117,6 +124,14 @@ export function todayOf(count: DayCount | undefined, nowMs: number): number {
 export function countToday(count: DayCount | undefined, nowMs: number, max: number, by = 1): DayCount | undefined {
   const before = todayOf(count, nowMs);
   return before + by > max ? undefined : { day: Math.floor(nowMs / DAY_MS), count: before + by };
+}
+
+/** The count after one more reset now; or the milliseconds to wait, after `max` of them. */
+export function countReset(before: ResetCount, nowMs: number, max: number): ResetCount | { readonly waitMs: number } {
+  const waitMs = (before.lastMs ?? -DAY_MS) + DAY_MS - nowMs;
+  if (waitMs <= 0) return { count: 1, lastMs: nowMs };
+  // A clock that went back makes nobody wait longer than a day.
+  return before.count < max ? { count: before.count + 1, lastMs: nowMs } : { waitMs: Math.min(waitMs, DAY_MS) };
 }
 
 /** Milliseconds until the next day begins. */

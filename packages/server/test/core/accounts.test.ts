@@ -6,8 +6,8 @@ import { defaultLimits } from '@securechat/wire';
 import type { CertifiedAccount, RegisterFacts, RegisterRequest } from '../../src/core/accounts.ts';
 import { decidePublish, decideRegister, decideReset, REGISTRATIONS_COUNTER } from '../../src/core/accounts.ts';
 import { decideAdmittance } from '../../src/core/admittance.ts';
-import type { AccountRecord, RecordKinds } from '../../src/core/records.ts';
-import { decodeRecord } from '../../src/core/records.ts';
+import type { AccountRecord, RecordKinds, ResetCount } from '../../src/core/records.ts';
+import { countReset, decodeRecord } from '../../src/core/records.ts';
 import type { RecordWrite } from '../../src/stores/port.ts';
 
 const account = 'account' as AccountId;
@@ -152,7 +152,7 @@ const record: AccountRecord = {
   devices: [device('phone')],
   ended: [{ device: 'lost' as DeviceId, signing: 'lost.signing' }],
   disabled: false,
-  resets: { day: 0, count: 0 },
+  resets: { count: 0 },
 };
 const stored = { value: record, version: 4 };
 const nextList = { jws: 'list2.jws', version: 2, hash: 'hash2', previous: 'hash1', devices: [device('laptop')] };
@@ -215,14 +215,28 @@ test('a key reset takes the next sequence and list, keeps name, password and rec
     const refused = decide(change);
     return refused.kind === 'refused' ? refused.code : 'accepted';
   };
+  assert.deepEqual(value.resets, { count: 1, lastMs: nowMs });
+  const over = decide({}, { count: defaultLimits.resetsPerDay, lastMs: nowMs - 1 });
+  assert.ok(over.kind === 'refused' && over.code === 'RATE_LIMITED' && over.detail.retryAfterMs === 86_399_999);
   assert.equal(codeOf({ sequence: 3 }), 'VERSION_CONFLICT');
   assert.equal(codeOf({ list: { ...nextList, version: 1 } }), 'VERSION_CONFLICT');
   assert.equal(codeOf({ identity: record.identity }), 'CERTIFICATE_REJECTED');
   assert.equal(codeOf({ recovery: 'another' }), 'CERTIFICATE_REJECTED');
   assert.equal(codeOf({ list: { ...nextList, devices: [device('phone')] } }), 'CERTIFICATE_REJECTED');
-  // resetsPerDay at the limit, and one past it.
+});
+
+test('resetsPerDay resets in a row, then a day of rest from the last, midnight or not', () => {
   const max = defaultLimits.resetsPerDay;
-  assert.equal(decide({}, { day: today, count: max - 1 }).kind, 'accepted');
-  const over = decide({}, { day: today, count: max });
-  assert.ok(over.kind === 'refused' && over.code === 'RATE_LIMITED');
+  const dayMs = 86_400_000;
+  let resets: ResetCount = { count: 0 };
+  for (let count = 1; count <= max; count += 1) {
+    const next = countReset(resets, nowMs + count, max);
+    assert.deepEqual(next, { count, lastMs: nowMs + count });
+    resets = next;
+  }
+  const lastMs = nowMs + max;
+  assert.deepEqual(countReset(resets, lastMs + 1, max), { waitMs: dayMs - 1 });
+  assert.deepEqual(countReset(resets, lastMs + dayMs - 1, max), { waitMs: 1 });
+  assert.deepEqual(countReset(resets, lastMs + dayMs, max), { count: 1, lastMs: lastMs + dayMs });
+  assert.deepEqual(countReset(resets, lastMs - 30 * dayMs, max), { waitMs: dayMs }, 'a clock that went back');
 });

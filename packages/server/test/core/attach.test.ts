@@ -22,7 +22,7 @@ const record: AccountRecord = {
   devices: [{ device: phone, jws: '', signing: 'phone.signing', sealing: 'phone.sealing' }],
   ended: [{ device: lost, signing: 'lost.signing' }],
   disabled: false,
-  resets: { day: 0, count: 0 },
+  resets: { count: 0 },
 };
 
 test('a listed device may attach, an ended one is known, any other is nobody', () => {
