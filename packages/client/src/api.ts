@@ -237,7 +237,8 @@ export interface Client {
 
   /**
    * Resolves when the server has accepted, or with `queued` when it cannot be reached now. Refusals reject: NO_SUCH_USER,
-   * NO_KEYS, BLOCKED, KEY_CHANGED, NOT_VERIFIED, RECIPIENT_OFFLINE, TEXT_TOO_LONG, MAILBOX_FULL, SELF, YOU_BLOCKED.
+   * NO_KEYS, BLOCKED, KEY_CHANGED, NOT_VERIFIED, RECIPIENT_OFFLINE, TEXT_TOO_LONG, MAILBOX_FULL, SELF, UNANSWERED,
+   * YOU_BLOCKED.
    */
   send(to: string, text: string, options?: SendOptions): Promise<SendResult>;
   /** Sends a failed message of ours again as a new submission of the same id. NO_SUCH_GROUP when there is none. */

@@ -223,6 +223,12 @@ export const codes = {
     retry: 'never',
   },
   SELF: { number: 47, text: 'This cannot be done with your own account.', hint: 'Name somebody else.', retry: 'never' },
+  UNANSWERED: {
+    number: 49,
+    text: 'You have written enough today to people who have not answered you.',
+    hint: 'Nothing was sent. Wait for an answer, or write again tomorrow.',
+    retry: 'never',
+  },
   YOU_BLOCKED: { number: 48, text: 'You block this user.', hint: '!unblock first.', retry: 'never' },
 
   // Delivery

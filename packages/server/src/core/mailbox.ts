@@ -7,7 +7,6 @@ import { idBytes } from '@securechat/wire';
 import type { Submission } from '../stores/port.ts';
 import { decideRows } from './append.ts';
 import { chainRefuses } from './chain.ts';
-import { untilTomorrowMs } from './records.ts';
 import type { SlotFacts, SubmitFacts, SubmitOutcome } from './submit-facts.ts';
 import { refuseSubmit as refuse } from './submit-facts.ts';
 
@@ -34,8 +33,7 @@ export function decideSubmit(submission: Submission, facts: SubmitFacts, limits:
     (submit.kind === 'found' ? foundingRefusal(submission, facts) : groupRefusal(submission, facts));
   if (refused !== undefined) return refused;
   if (chainRefuses(facts.refused, submit.chainNumber)) return refuse('PREDECESSOR_REFUSED');
-  if ((facts.unansweredToday ?? 0) >= limits.unansweredPerDay)
-    return refuse('RATE_LIMITED', { retryAfterMs: untilTomorrowMs(submission.nowMs) });
+  if ((facts.unansweredToday ?? 0) >= limits.unansweredPerDay) return refuse('UNANSWERED');
   return decideRows(submission, facts, sender, limits);
 }
 
