@@ -1,51 +1,35 @@
 /**
- * The loop of an open account: events go into the core, effects come out, and each effect has one handler. It owns the
- * one timer; everything else it hands to the functions that do it.
+ * An open account at work: the parts that it is made of, what comes and goes with its connection, and the calls of those
+ * who use it. What is to be done, and when, says the core (loop.ts); perform.ts does it.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Entropy } from '@securechat/crypto';
 import type { MlsEngine } from '@securechat/e2ee';
 import type { AccountId, Code } from '@securechat/wire';
 import { codes } from '@securechat/wire';
 import type { ClientEvent, ConnectionState } from '../api.ts';
-import type { EffectKind, EffectOf } from '../core/effect.ts';
 import { failureIn } from '../core/record-failure.ts';
-import type { Event, State } from '../core/state.ts';
-import { emptyState } from '../core/state.ts';
-import { nextWakeMs, unsentCount, update } from '../core/update.ts';
-import { Inbox } from './receive/accept.ts';
+import type { Event } from '../core/state.ts';
+import { ChangeOver } from './account/change-over.ts';
 import { Arrival } from './arrival.ts';
 import { Chores } from './chores.ts';
 import type { ConnectionOptions, HandOver } from './connection.ts';
 import { Connection } from './connection.ts';
-import { encryptItems, renumberItems, submitItem } from './send/deliver.ts';
-import { foundGroup } from './send/found-group.ts';
+import { Transfers } from './files/transfers.ts';
 import type { Ledger } from './ledger/ledger.ts';
-import type { Link } from './link/link-port.ts';
 import { loadLanes } from './ledger/load-lanes.ts';
-import { replaceDevice } from './account/new-device.ts';
-import { isRenewal } from './account/renew-device.ts';
+import type { Link } from './link/link-port.ts';
+import { Loop } from './loop.ts';
 import type { AttachedOver } from './online.ts';
 import { afterAttach, becomeReachable } from './online.ts';
 import type { Answer, OpenAccount } from './open-account.ts';
 import { People } from './people/people.ts';
-import { prepareCommit } from './send/prepare-commit.ts';
 import { Presences } from './people/presences.ts';
-import { Receipts } from './receive/receipts.ts';
 import { Renewal } from './people/renewal.ts';
-import { Serial } from './serial.ts';
-import { failItem } from './send/settle.ts';
+import { performer } from './perform.ts';
+import { Inbox } from './receive/accept.ts';
+import { Receipts } from './receive/receipts.ts';
 import { Settling } from './send/settling.ts';
-import { stubbornly } from './stubborn.ts';
-import { Transfers } from './files/transfers.ts';
-import { buryGroup, dropCommit, dropItem, forgetGroup } from './send/undo.ts';
-
-/** After a full disk: how long before the keys of a reset are stored again. */
-const STORE_RETRY_MS = 1_000;
-/** How long the caller of a reset waits for the connection that tells what became of it. */
-const RESET_MS = 20_000;
-/** setTimeout counts in 32 bits. */
-const TIMER_MS_MAX = 2 ** 31 - 1;
+import { Serial } from './serial.ts';
 
 export interface EngineOptions {
   readonly ledger: Ledger;
@@ -79,17 +63,13 @@ export class Engine implements OpenAccount {
   /** The account is being deleted: its end is no news. */
   leaving = false;
   readonly #options: EngineOptions;
+  readonly #loop: Loop;
   readonly #connection: Connection;
-  readonly #settling: Settling;
+  readonly #changeOver: ChangeOver;
   readonly #arrival = new Arrival();
   readonly #waiters = new Map<number, (answer: Answer) => void>();
-  readonly #events: Event[] = [];
-  #state: State = emptyState;
-  #updating = false;
-  #timer: NodeJS.Timeout | undefined;
   #handOver: HandOver | undefined;
   #blocks: ReadonlySet<AccountId> = new Set();
-  #changing: Promise<Code | undefined> | undefined;
   #ended = false;
 
   constructor(options: EngineOptions) {
@@ -104,11 +84,21 @@ export class Engine implements OpenAccount {
     this.receipts = new Receipts(this);
     this.transfers = new Transfers(this);
     this.renewal = new Renewal(this);
-    this.#settling = new Settling(this);
     this.#connection = new Connection(this, {
       open: options.open,
       onAttached: (attached) => this.#attached(attached),
       onClosed: (code, retryAfterMs) => this.#closed(code, retryAfterMs),
+    });
+    this.#changeOver = new ChangeOver(this, () => this.#restart());
+    this.#loop = new Loop({
+      steadyMs: options.steadyMs ?? (() => performance.now()),
+      random: options.random,
+      onStep: (event) => this.#stepped(event),
+      perform: performer(this, new Settling(this), {
+        connect: () => this.#connect(),
+        disconnect: () => this.#connection.close(),
+        end: ({ code }) => this.#end(code),
+      }),
     });
   }
 
@@ -146,25 +136,16 @@ export class Engine implements OpenAccount {
     waiter?.(answer);
   }
   dispatch(event: Event): void {
-    this.#events.push(event);
-    if (this.#updating || this.#ended) return;
-    this.#updating = true;
-    try {
-      for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) this.#step(next);
-    } finally {
-      this.#updating = false;
-    }
-    this.#armTimer();
+    this.#loop.dispatch(event);
   }
 
   // ---- what the client asks
 
   get unsent(): number {
-    return unsentCount(this.#state);
+    return this.#loop.unsent;
   }
   get connection(): ConnectionState {
-    const { kind } = this.#state.connection;
-    return kind === 'online' ? 'online' : kind === 'connecting' ? 'connecting' : 'offline';
+    return this.#loop.connection;
   }
   get fileBytesMax(): number | undefined {
     return this.#connection.attached?.fileBytesMax;
@@ -185,7 +166,8 @@ export class Engine implements OpenAccount {
     this.dispatch({ kind: 'start' });
     const first = await this.#arrival.attempt;
     // Revoked by a reset of our own, whose answer was lost with the process that asked for it.
-    const code = this.#changing === undefined ? first : await this.#changing;
+    const { running } = this.#changeOver;
+    const code = running === undefined ? first : await running;
     if (code === undefined) await this.#arrival.ready();
     return code;
   }
@@ -194,7 +176,7 @@ export class Engine implements OpenAccount {
   async stop(): Promise<void> {
     if (this.#ended) return;
     this.#ended = true;
-    clearTimeout(this.#timer);
+    this.#loop.end();
     this.receipts.stop();
     this.#connection.close();
     this.#arrival.failed('CONNECTION_LOST');
@@ -203,57 +185,14 @@ export class Engine implements OpenAccount {
     await this.inbox.idle();
   }
 
-  // ---- the loop
-
-  #steadyMs(): number {
-    return this.#options.steadyMs?.() ?? performance.now();
+  /** Changes over to the keys of a reset that the server has; undefined once attached with them. Idempotent. */
+  changeOver(): Promise<Code | undefined> {
+    return this.#changeOver.run();
   }
 
-  #step(event: Event): void {
-    const moment = { nowMs: this.#steadyMs(), random: this.#options.random() };
-    const { state, effects } = update(this.#state, event, moment);
-    this.#state = state;
-    if (event.kind === 'caught-up' || (event.kind === 'opened' && !event.reading)) this.#arrival.caughtUp();
-    for (const effect of effects) this.#perform(effect);
-  }
-
-  #perform<K extends EffectKind>(effect: EffectOf<K>): void {
-    const handler = this.#handlers[effect.kind] as (effect: EffectOf<K>) => void;
-    handler(effect);
-  }
-
-  /** One handler per kind: a new effect does not compile until it is handled. */
-  readonly #handlers: { readonly [K in EffectKind]: (effect: EffectOf<K>) => void } = {
-    connect: () => this.#connect(),
-    disconnect: () => this.#connection.close(),
-    reconnect: () => this.link()?.close(),
-    end: ({ code }) => this.#end(code),
-    'show-connection': ({ state, code }) =>
-      this.emit({ kind: 'connection', state, ...(code !== undefined && { code }) }),
-    encrypt: (effect) => this.#background(() => encryptItems(this, effect)),
-    found: (effect) => this.#background(() => foundGroup(this, effect)),
-    commit: (effect) => this.#background(() => prepareCommit(this, effect)),
-    renumber: (effect) => this.#background(() => renumberItems(this, effect)),
-    submit: (effect) => submitItem(this, effect),
-    settle: ({ user, order, id }) =>
-      this.#settling.settle(user, { order, id, presence: this.presences.atAcceptance(user) }),
-    fail: (effect) => stubbornly(this, () => failItem(this, effect)),
-    drop: (effect) => stubbornly(this, () => dropItem(this, effect)),
-    'forget-group': (effect) => stubbornly(this, () => forgetGroup(this, effect)),
-    'bury-group': (effect) => stubbornly(this, () => buryGroup(this, effect)),
-    'drop-commit': (effect) => stubbornly(this, () => dropCommit(this, effect)),
-  };
-
-  #background(work: () => Promise<void>): void {
-    if (!this.#ended) void work().catch(() => undefined);
-  }
-
-  #armTimer(): void {
-    clearTimeout(this.#timer);
-    const atMs = nextWakeMs(this.#state);
-    if (atMs === undefined || this.#ended) return;
-    const waitMs = Math.min(TIMER_MS_MAX, Math.max(1, atMs - this.#steadyMs()));
-    this.#timer = setTimeout(() => this.dispatch({ kind: 'tick' }), waitMs);
+  /** After a reset whose answer was lost: true once this device attached with the new keys, false if with the old ones. */
+  resetHappened(): Promise<boolean> {
+    return this.#changeOver.happened();
   }
 
   // ---- the connection
@@ -281,49 +220,18 @@ export class Engine implements OpenAccount {
 
   #end(code: Code): void {
     // Our own reset ends the old device: its answer may have been lost, and this is as good.
-    const reset = this.ledger.successor !== undefined && !isRenewal(this.ledger);
-    if (code === 'DEVICE_REVOKED' && reset) return void this.changeOver();
+    if (code === 'DEVICE_REVOKED' && this.#changeOver.isDue) return void this.changeOver();
     // A first attempt that ends so is told to the one who logs in.
     if (this.leaving || !this.#arrival.tried) return;
     this.emit({ kind: 'loggedOut', code, reason: codes[code].text });
     this.#options.onEnded(code);
   }
 
-  // ---- other keys
-
-  /**
-   * This device's keys were replaced at the server by those of a reset: change over to them. Resolves with the code of
-   * what keeps it from attaching, if anything does. Idempotent.
-   */
-  changeOver(): Promise<Code | undefined> {
-    this.#changing ??= (async () => {
-      this.dispatch({ kind: 'stop' });
-      // What came for the old device is of no use to the new one.
-      await this.inbox.pause();
-      await this.serial.idle();
-      await this.#replaceDevice();
-      return this.#restart();
-    })().finally(() => (this.#changing = undefined));
-    return this.#changing;
+  #stepped(event: Event): void {
+    if (event.kind === 'caught-up' || (event.kind === 'opened' && !event.reading)) this.#arrival.caughtUp();
   }
 
-  /** Until it is stored: the server knows the old keys no more, and a full disk passes. */
-  async #replaceDevice(): Promise<void> {
-    for (let { successor } = this.ledger; successor !== undefined && !this.#ended; { successor } = this.ledger)
-      await replaceDevice(this.ledger, successor).catch(() => delay(STORE_RETRY_MS, undefined, { ref: false }));
-  }
-
-  /** After a reset whose answer was lost: true once this device attached with the new keys, false if with the old ones. */
-  async resetHappened(): Promise<boolean> {
-    const device = this.ledger.successor?.device;
-    const end = this.nowMs() + RESET_MS;
-    while (this.ledger.successor !== undefined || this.#changing !== undefined) {
-      if (this.#ended || this.nowMs() > end) break;
-      await delay(100);
-    }
-    return device !== undefined && this.ledger.account.device === device;
-  }
-
+  /** With other keys. */
   async #restart(): Promise<Code | undefined> {
     this.#arrival.again();
     this.#connection.forgetResumption();
