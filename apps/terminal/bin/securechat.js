@@ -3,7 +3,7 @@
 // it is plain JavaScript: below the floor it hands over to the Node that the lockfile pins, at or above it it runs
 // src/main.ts itself. docs/decisions/0001-toolchain.md says why.
 import { spawn } from 'node:child_process';
-import { lstatSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readFileSync } from 'node:fs';
 import module from 'node:module';
 import { homedir, tmpdir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
@@ -145,10 +145,21 @@ function cacheDirectory() {
 
 function ownFolder(path) {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    makeFolders(path);
     const found = lstatSync(path);
     return found.isDirectory() && (!process.getuid || (found.uid === process.getuid() && (found.mode & 0o077) === 0));
   } catch {
     return false; // read-only or no home: the next run compiles again
+  }
+}
+
+/** Not `recursive`: below /proc, which says ENOENT of a place whose parent is there, that one tries again for ever. */
+function makeFolders(path) {
+  if (existsSync(path)) return;
+  if (dirname(path) !== path) makeFolders(dirname(path));
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if (error.code !== 'EEXIST') throw error; // another one was faster
   }
 }

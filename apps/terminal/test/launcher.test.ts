@@ -201,3 +201,10 @@ test('compiled code is kept in a folder of the user alone, and not in one that o
   await run();
   assert.deepEqual(readdirSync(join(home, 'cache')), []);
 });
+
+const onLinux = process.platform === 'linux' ? {} : { skip: 'there is no /proc here' };
+
+test('a home below /proc, where nothing can be made, keeps nobody from running', onLinux, async () => {
+  const env = { ...process.env, SECURECHAT_HOME: '/proc/x', TMPDIR: join(folder, 'no-such-folder') };
+  assert.equal((await finish(start(process.execPath, ['code', '7'], { env }))).code, 7);
+});

@@ -5,10 +5,11 @@
  * A copy that is put back is older than what the server knows. The client notices at its next attach
  * (STATE_ROLLED_BACK, docs/protocol/delivery.md) and goes on in new groups; what came since is shown as missing.
  */
-import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { SecureChatError } from '@securechat/wire';
 import { openAccountLock } from './lock.ts';
+import { makeFolders } from './make-folders.ts';
 import { profileError } from './stores/sqlite/database.ts';
 import { KEYS_FILE } from './stores/sqlite/keys-file.ts';
 import { makePrivateFolder, readPrivateFile, syncFolder, writePrivateFile } from './stores/sqlite/private-file.ts';
@@ -57,7 +58,7 @@ async function copyProfile(from: string, into: string, holding: Holding): Promis
   const partial = `${target}.partial`;
   try {
     rmSync(partial, { recursive: true, force: true });
-    mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
+    makeFolders(dirname(target), 0o700);
     makePrivateFolder(partial);
     makePrivateFolder(join(partial, ACCOUNTS));
     const accounts = accountsIn(from);

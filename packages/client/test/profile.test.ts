@@ -2,10 +2,12 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { platform } from 'node:process';
 import { test } from 'node:test';
 import type { ServerRotation } from '@securechat/crypto';
 import type { Fingerprint } from '@securechat/wire';
 import { parseServerAddress } from '@securechat/wire';
+import { makeFolders } from '../src/make-folders.ts';
 import { accountFolder, findAccount, makeAccountFolder, removeAccountFolder } from '../src/profile.ts';
 import { pinOf, rememberServer } from '../src/servers-file.ts';
 import { newStore, temporaryFolder } from './stores.ts';
@@ -22,6 +24,20 @@ const shown = (
 ) => ({
   pin: { fingerprint, sealingSequenceMin: more.sequence ?? 1, versionMin: 1, opaqueKey: more.opaqueKey },
   rotations: (more.path ?? []).map((old) => ({ old: { fingerprint: old } }) as unknown as ServerRotation),
+});
+
+test('folders are made down to the last, with their mode; below a file or /proc they are refused at once', (t) => {
+  const folder = temporaryFolder(t);
+  makeFolders(join(folder, 'a', 'b'), 0o700);
+  makeFolders(join(folder, 'a', 'b'), 0o755);
+  assert.equal(statSync(join(folder, 'a')).mode & 0o777, 0o700);
+  assert.equal(statSync(join(folder, 'a', 'b')).mode & 0o777, 0o700);
+  writeFileSync(join(folder, 'file'), '');
+  const nowhere = [join(folder, 'file'), join(folder, 'file', 'below'), ...(platform === 'linux' ? ['/proc/x/y'] : [])];
+  for (const path of nowhere) {
+    assert.throws(() => makeFolders(path, 0o700), Error, path);
+    assert.throws(() => rememberServer(path, ws, shown(one)), { code: 'PROFILE_UNWRITABLE' }, path);
+  }
 });
 
 test('an unknown server has no pin; what was shown is remembered, owner only, and only rises', (t) => {

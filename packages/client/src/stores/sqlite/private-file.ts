@@ -1,8 +1,9 @@
 /** Small files that only their owner reads, replaced as a whole or not at all. */
-import { chmodSync, closeSync, fchmodSync, fsyncSync, mkdirSync, openSync, readSync } from 'node:fs';
+import { chmodSync, closeSync, fchmodSync, fsyncSync, openSync, readSync } from 'node:fs';
 import { fstatSync, lstatSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { SecureChatError } from '@securechat/wire';
+import { makeFolders } from '../../make-folders.ts';
 import { PRIVATE_FILE, PRIVATE_FOLDER, profileError } from './database.ts';
 
 /** Far above any header or list of servers; a larger file is not one of ours. */
@@ -11,8 +12,8 @@ const FILE_BYTES_MAX = 1024 * 1024;
 /** Makes the folder 0700, parents as the umask says. PROFILE_UNWRITABLE. */
 export function makePrivateFolder(path: string): void {
   try {
-    mkdirSync(dirname(path), { recursive: true });
-    mkdirSync(path, { recursive: true, mode: PRIVATE_FOLDER });
+    makeFolders(dirname(path), 0o777);
+    makeFolders(path, PRIVATE_FOLDER);
     if (!lstatSync(path).isDirectory())
       throw new SecureChatError('PROFILE_UNWRITABLE', { text: 'The profile path is not a folder.' });
     chmodSync(path, PRIVATE_FOLDER);
