@@ -263,6 +263,11 @@ export class ClientNode {
     );
   }
 
+  /** Of this conversation something lay on a disk that is lost: nobody hears what became of it since. */
+  hasLost(user: string, message: string): boolean {
+    return this.#lost.some(({ durable }) => durable.messages.get(user)?.has(message) === true);
+  }
+
   async #connect(
     life: Life,
     events: LinkEvents,

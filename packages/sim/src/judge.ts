@@ -6,7 +6,7 @@ import type { Code } from '@securechat/wire';
 import { toBase64url } from '@securechat/wire';
 import type { ClientNode } from './client-node.ts';
 import type { WipeWatch } from './simulate.ts';
-import type { Saying, Witness } from './witness.ts';
+import type { Gap, Saying, Witness } from './witness.ts';
 import type { Life, World } from './world.ts';
 
 interface Evidence {
@@ -28,8 +28,16 @@ interface Case extends Evidence {
  * Gaps that say where something went that was accepted. What an old device wrote before its owner's reset and what was
  * parked until after it is not believed any more (reliability.md).
  */
-function isExplained(code: Code, witness: Witness): boolean {
-  return code === 'RESYNC_REQUIRED' || code === 'EXPIRED' || (code === 'SENDER_RESET' && witness.reset.size > 0);
+function isExplained({ code, conversation }: Gap, { reset, recovered }: Witness): boolean {
+  if (code === 'RESYNC_REQUIRED' || code === 'EXPIRED') return true;
+  const from = conversation.slice(1);
+  return code === 'SENDER_RESET' && (reset.has(from) || recovered.has(from));
+}
+
+/** What is shown to this person of what may be missing from that one. */
+function gapsOf({ witness }: Evidence, name: string, from: string): readonly Gap[] {
+  const shown = witness.gaps.get(name) ?? [];
+  return shown.filter(({ conversation }) => conversation === '' || conversation === `@${from}`);
 }
 
 export async function judge(given: Evidence): Promise<void> {
@@ -50,11 +58,12 @@ export async function judge(given: Evidence): Promise<void> {
   await everyGroup(evidence);
 }
 
-/** True where the other side may lack something of what it was sent, and says so. */
-function mayLack({ witness, clients }: Evidence, name: string): boolean {
+/** True where the other side may lack something of what this one sent it, and says so. */
+function mayLack(evidence: Evidence, name: string, from: string): boolean {
+  const { witness, clients } = evidence;
   if (witness.deleted.has(name)) return true;
-  const gaps = witness.gaps.get(name) ?? [];
-  if (gaps.some(({ code }) => isExplained(code, witness))) return true;
+  const gaps = gapsOf(evidence, name, from);
+  if (gaps.some((gap) => isExplained(gap, witness))) return true;
   // Logged out, which it was told: what waits for it waits on.
   const client = clients.get(name);
   if (client?.over !== undefined) return true;
@@ -83,12 +92,19 @@ function judgeMessage(evidence: Case, saying: Saying, sender: ClientNode, receiv
   if (status === 'unsaid' && arrived.length > 0) witness.fail('from-nowhere', `${to} has ${text}, which nobody sent`);
   const known = messages(sender, to).find((one) => one.own && one.text === text);
   const forgetful = witness.rolledBack.has(from) || witness.recovered.has(from);
-  const unsure = forgetful || witness.deleted.has(from) || sender.over !== undefined;
+  const unsure = (forgetful && known === undefined) || witness.deleted.has(from) || sender.over !== undefined;
   if (unsure) return;
   const { state, code } = known ?? {};
+  const accepted = state === 'sent' || state === 'delivered' || state === 'read';
+  // An old copy tries again what it does not know the end of; what it calls accepted arrives, or its loss is shown.
+  if (witness.rolledBack.has(from) && (!accepted || gapsOf(evidence, to, from).length > 0)) return;
+  // What waited in a profile that is lost never goes out, and what went back to it nobody hears of.
+  const isLost = known !== undefined && sender.hasLost(to, known.id);
+  if (isLost && (state === 'queued' || mayComeBack(witness, to))) return;
   if (status === 'taken' && state === undefined) return witness.fail('forgotten', `${from} has no ${text} any more`);
   if (state === 'queued') return witness.fail('never-settled', `${text} of ${from} is still queued`);
-  const refused = state === 'failed' || status === 'refused';
+  // A refusal that an old copy has forgotten does not bind it.
+  const refused = state === 'failed' || (status === 'refused' && !witness.rolledBack.has(from));
   if (refused && arrived.length > 0) {
     if (!sentBackLate(witness, to, code ?? saying.code))
       witness.fail('refused-then-delivered', `${text} failed for ${from} (${code ?? saying.code}) and ${to} has it`);
@@ -96,14 +112,18 @@ function judgeMessage(evidence: Case, saying: Saying, sender: ClientNode, receiv
   }
   // Stored before, and hidden by whoever blocked since.
   if (witness.blocked.has(`${to} ${from}`)) return;
-  const accepted = state === 'sent' || state === 'delivered' || state === 'read';
-  if (!accepted || arrived.length > 0 || mayLack(evidence, to)) return;
+  if (!accepted || arrived.length > 0 || mayLack(evidence, to, from)) return;
   if (witness.liedTo || witness.restored) {
     if (!isSeen(evidence, saying))
       witness.fail('lost-in-silence', `${text} is ${state} for ${from}, and nobody is shown that ${to} lacks it`);
   } else if (!witness.rolledBack.has(to))
     witness.fail('lost', `${text} is ${state} for ${from} and ${to} does not have it`);
   else witness.fail('lost-in-silence', `${text} is ${state} for ${from}, ${to} does not have it and shows no gap`);
+}
+
+/** What was accepted for this person may go back to its sender. */
+function mayComeBack({ deleted, reset, recovered, expired, restored, liedTo }: Witness, to: string): boolean {
+  return deleted.has(to) || reset.has(to) || recovered.has(to) || expired || restored || liedTo;
 }
 
 /** It went back to its sender although it had been read, which the server had not heard. */
@@ -116,10 +136,11 @@ function sentBackLate(witness: Witness, to: string, code: Code | undefined): boo
  * With a server that lied or went back: a loss is shown, or nothing came after it in its chain that could show it. A chain
  * ends with its group: what is withheld at its end nobody can count.
  */
-function isSeen({ witness, clients, messages }: Case, { from, to, number, text }: Saying): boolean {
+function isSeen(evidence: Case, { from, to, number, text }: Saying): boolean {
+  const { witness, clients, messages } = evidence;
   const [sender, receiver] = [clients.get(from), clients.get(to)];
   const parked = receiver?.running?.engine.ledger.parked.size ?? 0;
-  if (receiver?.over !== undefined || parked > 0 || (witness.gaps.get(to) ?? []).length > 0) return true;
+  if (receiver?.over !== undefined || parked > 0 || gapsOf(evidence, to, from).length > 0) return true;
   // Docs, reliability.md: a copy put back by hand is noticed by its numbers alone, and may have caught up with them.
   if (witness.copied) return true;
   if (sender === undefined || receiver === undefined || witness.restored) return false;
@@ -136,9 +157,10 @@ function everyPromise(evidence: Case): void {
   if (witness.restored || witness.liedTo) return;
   for (const { from, message, device } of witness.promised()) {
     const receiver = clients.get(witness.personOf.get(device) ?? '');
-    if (receiver === undefined || mayLack(evidence, receiver.person.name)) continue;
+    if (receiver === undefined || mayLack(evidence, receiver.person.name, from)) continue;
     // It may have come back to a profile that is lost, or to nobody.
-    if (witness.recovered.has(from) || witness.deleted.has(from)) continue;
+    if (witness.recovered.has(from) && mayComeBack(witness, receiver.person.name)) continue;
+    if (witness.deleted.has(from)) continue;
     const saidTo = witness.sayings.some(({ to }) => to === receiver.person.name);
     const sender = clients.get(from);
     const own = sender && messages(sender, receiver.person.name).find((one) => one.own && one.id === message);
@@ -167,8 +189,9 @@ function everyGap({ witness }: Evidence): void {
   for (const [name, gaps] of witness.gaps) {
     // What expired leaves holes in chains as well, and messages whose invitation is gone.
     const expired = witness.expired && gaps.some(({ code }) => code === 'EXPIRED');
-    for (const { code, missing } of gaps)
-      if (!isExplained(code, witness) && !expired) witness.fail('gap', `${name} is shown a gap of ${missing}: ${code}`);
+    for (const gap of gaps)
+      if (!isExplained(gap, witness) && !expired)
+        witness.fail('gap', `${name} is shown a gap of ${gap.missing}: ${gap.code}`);
   }
 }
 

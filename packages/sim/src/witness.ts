@@ -39,6 +39,13 @@ export interface Saying {
   code: Code | undefined;
 }
 
+export interface Gap {
+  /** `@name`; empty where nobody knows in which. */
+  readonly conversation: string;
+  readonly code: Code;
+  readonly missing: number;
+}
+
 interface Sent {
   readonly person: string;
   readonly device: DeviceId;
@@ -89,7 +96,8 @@ export class Witness {
   readonly features = new Map<string, number>();
   readonly offers: Offer[] = [];
   readonly personOf = new Map<DeviceId, string>();
-  readonly gaps = new Map<string, { readonly code: Code; readonly missing: number }[]>();
+  /** By person to whom they are shown. */
+  readonly gaps = new Map<string, Gap[]>();
   /** By device and client id: what the server said is stored, and where. */
   readonly said = new Map<string, readonly DeviceId[]>();
   readonly #clock: () => number;
@@ -206,7 +214,8 @@ export class Witness {
     if (event.kind === 'gap') {
       this.count(`gap: ${event.code}`);
       this.note(`${name} sees a gap of ${event.missing}: ${event.code}`);
-      this.gaps.set(name, [...(this.gaps.get(name) ?? []), { code: event.code, missing: event.missing }]);
+      const { conversation, code, missing } = event;
+      this.gaps.set(name, [...(this.gaps.get(name) ?? []), { conversation, code, missing }]);
     }
   }
 
