@@ -678,7 +678,7 @@ test('at the end of the input, what is queued is waited for', async () => {
     scripted.emit({ kind: 'state', id: 'm1', conversation: '@bob', state: 'sent' });
   }, 50);
   const screen = pipeScreen({ input: input(), write: (text) => (output += text) });
-  assert.equal(await runLineMode(scripted.client, screen, options), 0);
+  assert.equal(await runLineMode(scripted.client, screen, { ...options, drainMs: 60_000 }), 0);
   assert.match(output, /^The server cannot be reached\. Your message is queued and goes out when it can\.$/m);
   assert.doesNotMatch(output, /stays queued until/);
 });
