@@ -13,7 +13,7 @@ const RUN_MS_MAX = 30 * 60_000;
 const GRACE_MS = 5000;
 
 export interface Job {
-  /** Threads that it keeps busy. */
+  /** Threads that it keeps busy; a half for one that waits more than it works. */
   readonly threads: number;
   run(): Promise<void>;
 }

@@ -39,17 +39,21 @@ const unitGroups = Object.entries(
 );
 /** Thousands of seeds, scripts and damaged inputs: a process per file. */
 const longTests = filesOf(['{packages,apps}/*/test/long/**/*.test.ts']);
-/** Real programs that take longest, the longest first: in the end nobody waits for one of them alone. */
-const longest = 'full-disk one-shot bad-input hostile-login backup client-pair rpc-pair years canary any-bytes terminal'
-  .split(' ')
-  .map((name) => `apps/terminal/test/${name}.test.ts`);
+const inTerminal = (names: string): string[] => names.split(' ').map((name) => `apps/terminal/test/${name}.test.ts`);
+/** They wait more than they work: for a full disk, for a deadline, for what a screen shows. */
+const waiting = inTerminal('full-disk terminal any-bytes hostile-server launcher terminal-real');
+/** They take longest, the longest first: in the end nobody waits for one of them alone. */
+const longest = inTerminal('one-shot bad-input hostile-login backup client-pair rpc-pair years canary');
 /** Real servers, clients and terminals: a process per file. */
-const realPrograms = [...new Set([...longest, ...filesOf(['apps/*/test/*.test.ts'])])];
+const realPrograms = [...waiting, ...longest, ...filesOf(['apps/*/test/*.test.ts'])];
 
 /** One more than there are: while a test waits for a socket or a clock, another one works. */
 const THREADS_MAX = availableParallelism() + 1;
-/** The simulator has a thread for every core. The rest has one that matters. */
-const threadsOf = (path: string): number => (path.startsWith('packages/sim/') ? THREADS_MAX - 1 : 1);
+/** The simulator has a thread for every core. The rest has one that matters, or works half of the time. */
+function threadsOf(path: string): number {
+  if (path.startsWith('packages/sim/')) return THREADS_MAX - 1;
+  return waiting.includes(path) ? 1 / 2 : 1;
+}
 /** A test that hangs. On a machine with nothing else to do the longest takes 150 s. */
 const TEST_MS_MAX = 20 * 60_000;
 /** How many lines of what a run printed are told again, when no test of it is known to have failed. */
@@ -65,10 +69,16 @@ const unitJobs: Job[] = unitGroups.map(([name, paths = []]) => ({
   threads: 1,
   run: () => runTests(name, ['--test-isolation=none', ...paths]),
 }));
-/** Those with many threads first: they wait for room, and nothing should wait with them in the end. */
-const fileJobs: Job[] = [...longTests, ...realPrograms]
-  .map((path) => ({ threads: threadsOf(path), run: () => runTests(path, [path]) }))
-  .sort((a, b) => b.threads - a.threads);
+/**
+ * Those with many threads first: they wait for room, and nothing should wait with them in the end. Beside the first there
+ * is no room for the next: two that wait fill it.
+ */
+const wide = longTests.filter((path) => threadsOf(path) > 1);
+const inOrder = [...wide.slice(0, 1), ...waiting.slice(0, 2), ...wide, ...waiting, ...longTests, ...realPrograms];
+const fileJobs: Job[] = [...new Set(inOrder)].map((path) => ({
+  threads: threadsOf(path),
+  run: () => runTests(path, [path]),
+}));
 
 if (only === '--rules') await runJobs(ruleJobs, ruleJobs.length);
 else if (only === '--unit') await runJobs(unitJobs, unitJobs.length);

@@ -28,6 +28,17 @@ test('jobs begin in their order, as many as there is room for, and a wide one wa
   await all;
 });
 
+test('two that wait half of the time begin where one would, and a third waits', async () => {
+  const begun: string[] = [];
+  const end = Promise.withResolvers<void>();
+  const job = (name: string, threads: number) => ({ threads, run: () => (begun.push(name), end.promise) });
+  const all = runJobs([job('a', 1), job('b', 1 / 2), job('c', 1 / 2), job('d', 1 / 2)], 2);
+  assert.deepEqual(begun, ['a', 'b', 'c']);
+  end.resolve();
+  await all;
+  assert.deepEqual(begun, ['a', 'b', 'c', 'd']);
+});
+
 test('what a program prints and its exit code are kept', async () => {
   const { code, output } = await run(['node', '-e', 'console.log(1); console.error(process.env.X); process.exit(3)'], {
     X: 'two',
