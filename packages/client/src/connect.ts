@@ -1,5 +1,5 @@
 /** The client: one object from `connect` to `close`, at most one account open in it. */
-import type { Code, Fingerprint } from '@securechat/wire';
+import type { Fingerprint } from '@securechat/wire';
 import { formatServerAddress, parseServerAddress, SecureChatError } from '@securechat/wire';
 import type {
   Client,
@@ -17,21 +17,16 @@ import type {
 } from './api.ts';
 import { findAccount } from './profile.ts';
 import { pinOf } from './servers-file.ts';
-import { AccountSession } from './shell/account/account-session.ts';
-import type { HandOver } from './shell/connection.ts';
+import type { AccountSession } from './shell/account/account-session.ts';
 import type { Invite } from './shell/account/create-invite.ts';
 import { createInvite } from './shell/account/create-invite.ts';
 import { EventHub } from './shell/event-hub.ts';
 import { createNewKeys, resetIdentity } from './shell/account/new-identity.ts';
 import { reachedLink } from './shell/open-account.ts';
 import { registrationMode } from './shell/account/look-in.ts';
-import type { OpenProfile } from './shell/account/open-profile.ts';
-import { closeProfile, discardProfile, isRegistering } from './shell/account/open-profile.ts';
+import { closeProfile, discardProfile } from './shell/account/open-profile.ts';
+import { SessionHolder } from './shell/account/session-holder.ts';
 import type { ServerAt } from './shell/link/server-pin.ts';
-import { isNews, openPinned, remember } from './shell/link/server-pin.ts';
-import type { SignInInput } from './shell/account/sign-in.ts';
-import { recoverInto, signIn } from './shell/account/sign-in.ts';
-import { signUp } from './shell/account/sign-up.ts';
 import { userName } from './shell/people/user-name.ts';
 
 /**
@@ -52,14 +47,13 @@ class SecureChatClient implements Client {
   readonly #options: ClientOptions;
   readonly #at: ServerAt;
   readonly #hub = new EventHub();
-  #session: AccountSession | undefined;
-  /** A login or registration under way: two at once would fight for one profile. */
-  #entering = false;
-  #closed = false;
+  readonly #holder: SessionHolder;
+  #closing: Promise<void> | undefined;
 
   constructor(options: ClientOptions, at: ServerAt) {
     this.#options = options;
     this.#at = at;
+    this.#holder = new SessionHolder(options, at, this.#hub);
   }
 
   events(): AsyncIterableIterator<ClientEvent> {
@@ -73,18 +67,12 @@ class SecureChatClient implements Client {
     readonly password: string;
     readonly invite?: string;
   }): Promise<Registered> {
-    return this.#enter(async () => {
-      const { username, password, invite } = account;
-      const input = { ...this.#entrance(), username, password, invite };
-      const { profile, opened, fingerprint, recoveryWords } = await signUp(input);
-      await this.#start(profile, opened);
-      const { account: id, device } = profile.ledger.account;
-      return { account: id, device, fingerprint, recoveryWords };
-    });
+    const { username, password, invite } = account;
+    return this.#holder.register({ username, password, invite });
   }
 
   registration(): Promise<'invite' | 'open' | 'closed'> {
-    return registrationMode(this.#entrance());
+    return registrationMode(this.#holder.entrance());
   }
 
   login(account: {
@@ -92,19 +80,8 @@ class SecureChatClient implements Client {
     readonly password: string;
     readonly recoveryWords?: string;
   }): Promise<LoggedIn> {
-    return this.#enter(async () => {
-      const { username, password, recoveryWords } = account;
-      const input: SignInInput = { ...this.#entrance(), username, password, recoveryWords };
-      const { profile, opened } = await signIn(input);
-      let code = await this.#start(profile, opened);
-      if (code === 'DEVICE_REVOKED' && recoveryWords !== undefined) code = await this.#recover(profile, input);
-      if (code !== undefined && barring.has(code)) {
-        const unmade = code === 'NOT_AUTHENTICATED' && isRegistering(profile.folder);
-        await this.#leave(unmade ? discardProfile : closeProfile);
-        throw new SecureChatError(unmade ? 'AUTH_FAILED' : code);
-      }
-      return this.#loggedIn(profile);
-    });
+    const { username, password, recoveryWords } = account;
+    return this.#holder.logIn({ username, password, recoveryWords });
   }
 
   async hasProfile(username: string): Promise<boolean> {
@@ -123,7 +100,7 @@ class SecureChatClient implements Client {
       .link()
       ?.request('detach', {})
       .catch(() => undefined);
-    await this.#leave(closeProfile);
+    await this.#holder.leave(closeProfile);
   }
 
   async deleteAccount(username: string): Promise<void> {
@@ -138,14 +115,12 @@ class SecureChatClient implements Client {
       engine.leaving = false;
       throw error;
     }
-    await this.#leave(discardProfile);
+    await this.#holder.leave(discardProfile);
   }
 
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    await this.#leave(closeProfile);
-    this.#hub.close();
+  close(): Promise<void> {
+    this.#closing ??= this.#holder.close().then(() => this.#hub.close());
+    return this.#closing;
   }
 
   // ---- messages, files and people
@@ -221,7 +196,7 @@ class SecureChatClient implements Client {
   }
 
   async status(): Promise<ClientStatus> {
-    const { engine, profile } = this.#session ?? {};
+    const { engine, profile } = this.#holder.session ?? {};
     const account = profile?.ledger.account;
     const me = await engine?.people.me();
     return {
@@ -237,118 +212,11 @@ class SecureChatClient implements Client {
     };
   }
 
-  // ---- behind it
-
-  async #enter<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#closed) throw new SecureChatError('NOT_LOGGED_IN', { text: 'This client is closed.' });
-    if (this.#session !== undefined || this.#entering) throw new SecureChatError('ALREADY_LOGGED_IN');
-    this.#entering = true;
-    try {
-      const entered = await work();
-      // Closed while this was under way.
-      if (this.#closed) await this.#leave(closeProfile);
-      return entered;
-    } finally {
-      this.#entering = false;
-    }
-  }
-
-  #entrance() {
-    return {
-      at: this.#at,
-      options: this.#options,
-      nowMs: () => Date.now(),
-      onPinned: (fingerprint: Fingerprint) => this.#hub.emit({ kind: 'serverPinned', fingerprint }),
-    };
-  }
-
-  /** Runs the account. Resolves after the first attempt to attach, with the code of what kept it from that. */
-  async #start(profile: OpenProfile, opened: HandOver | undefined): Promise<Code | undefined> {
-    const session = new AccountSession(profile, {
-      emit: (event) => this.#hub.emit(event),
-      room: (backlog) => this.#hub.room(backlog),
-      open: async (events, resumption) => {
-        this.#options.onProgress?.('connecting', undefined);
-        const link = await openPinned(this.#at, events, resumption);
-        remember(this.#at, link.opened);
-        if (isNews(link.opened)) this.#hub.emit({ kind: 'serverPinned', fingerprint: link.opened.pin.fingerprint });
-        return link;
-      },
-      onEnded: (ended) => {
-        if (this.#session === ended) void this.#leave(closeProfile);
-      },
-    });
-    this.#session = session;
-    try {
-      await this.#serve(profile);
-      return await session.engine.start(opened);
-    } catch (error) {
-      await this.#leave(closeProfile);
-      throw error;
-    }
-  }
-
-  #serve(profile: OpenProfile): Promise<void> {
-    return profile.lock.serve({
-      proofKey: profile.store.proofKey,
-      onTakeOver: () => this.#takenOver(),
-      onForward: (channel) =>
-        this.#options.onForward === undefined ? channel.close() : this.#options.onForward(channel),
-    });
-  }
-
-  /** The same profile under new keys; `undefined` once attached. */
-  async #recover(profile: OpenProfile, input: SignInInput): Promise<Code | undefined> {
-    await this.#session?.stop();
-    this.#session = undefined;
-    try {
-      const opened = await recoverInto(input, profile);
-      return await this.#start(profile, opened);
-    } catch (error) {
-      await closeProfile(profile);
-      throw error;
-    }
-  }
-
-  #loggedIn({ ledger }: OpenProfile): LoggedIn {
-    const { account, device, username } = ledger.account;
-    const unread = [...ledger.conversations.values()].filter((one) => one.unread > 0);
-    unread.sort((a, b) => b.lastMs - a.lastMs);
-    return { account, device, username, unread: unread.map((one) => ({ user: one.user, count: one.unread })) };
-  }
-
-  /** Another process of this machine logged in to this account. */
-  #takenOver(): void {
-    const code = 'SESSION_REPLACED';
-    const reason = new SecureChatError(code).message;
-    void this.#leave(closeProfile).then(() => this.#hub.emit({ kind: 'loggedOut', code, reason }));
-  }
-
-  async #leave(end: (profile: OpenProfile) => Promise<void>): Promise<void> {
-    const session = this.#session;
-    if (session === undefined) return;
-    this.#session = undefined;
-    await session.stop();
-    await end(session.profile);
-  }
-
   #account(): AccountSession {
-    if (this.#session === undefined) throw new SecureChatError('NOT_LOGGED_IN');
-    return this.#session;
+    return this.#holder.open();
   }
 
   #pin(): Fingerprint | undefined {
     return pinOf(this.#at.profileDirectory, this.#at.address).fingerprint;
   }
 }
-
-/** First attempts that end a login; anything else is a matter of the connection, and the account opens without it. */
-const barring: ReadonlySet<Code> = new Set<Code>([
-  'DEVICE_REVOKED',
-  'ACCOUNT_DISABLED',
-  'NOT_AUTHENTICATED',
-  'SERVER_KEY_CHANGED',
-  'SERVER_KEY_UNCONFIRMED',
-  'UNSUPPORTED_VERSION',
-  'CERTIFICATE_REJECTED',
-]);
