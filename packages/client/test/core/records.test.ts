@@ -68,25 +68,27 @@ const transfer: TransferRecord = {
   sinceMs: 9,
 };
 
+const accountOwn = {
+  stage: 'registered',
+  server: identity,
+  account,
+  username: 'zoë',
+  device,
+  accountJws: 'a.b.c',
+  listJws: 'd',
+  deviceJws: 'e',
+  signing: bytes(32, 1),
+  sealing: bytes(1700, 2),
+  vault: bytes(3000, 3),
+  passwordSlot: bytes(1800, 4),
+} as const;
+
 const samples: readonly {
   readonly name: string;
   readonly codec: RecordCodec<never>;
   readonly values: readonly unknown[];
 }[] = [
-  sample('account', accountRecord, {
-    stage: 'registered',
-    server: identity,
-    account,
-    username: 'zoë',
-    device,
-    accountJws: 'a.b.c',
-    listJws: 'd',
-    deviceJws: 'e',
-    signing: bytes(32, 1),
-    sealing: bytes(1700, 2),
-    vault: bytes(3000, 3),
-    passwordSlot: bytes(1800, 4),
-  }),
+  sample('account', accountRecord, accountOwn),
   sample('counters', countersRecord, { submitNumber: 2 ** 40, clientCounter: 3, order: 4 }),
   sample('cursor', cursorRecord, 99),
   sample('history', historyRecord, 2 ** 47 - 1),
@@ -234,4 +236,11 @@ test('conversation: a record of version 1 also names what is unread, which the h
   const at = 1 + 2 + 'bob'.length + 4 + 8;
   const then = new Uint8Array([1, ...now.slice(1, at), 0, 0, 0, 2, ...bytes(32, 7), ...now.slice(at)]);
   assert.deepEqual(conversationRecord.decode(then), conversation);
+});
+
+test('account: a record of version 1 has no slot for the password', () => {
+  const passwordSlot = new Uint8Array(0);
+  const then = accountRecord.encode({ ...accountOwn, passwordSlot }).slice(0, -2);
+  then[0] = 1;
+  assert.deepEqual(accountRecord.decode(then), { ...accountOwn, passwordSlot });
 });
