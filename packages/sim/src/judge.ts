@@ -30,8 +30,10 @@ interface Case extends Evidence {
  */
 function isExplained({ code, conversation }: Gap, { reset, recovered }: Witness): boolean {
   if (code === 'RESYNC_REQUIRED' || code === 'EXPIRED') return true;
+  if (code !== 'SENDER_RESET') return false;
   const from = conversation.slice(1);
-  return code === 'SENDER_RESET' && (reset.has(from) || recovered.has(from));
+  // In a group that was given up nobody can say whose it was.
+  return from === '' ? reset.size + recovered.size > 0 : reset.has(from) || recovered.has(from);
 }
 
 /** What is shown to this person of what may be missing from that one. */

@@ -109,7 +109,10 @@ function react(state: State, event: Event, moment: Moment): Reaction {
     case 'stale':
       return inLane(state, event.user, (lane) => {
         const items = lane.items.filter(({ order }) => !event.dropped.includes(order));
-        return { lane: withLineage({ ...lane, items, busy: false }, event.lineage), effects: [] };
+        const next = withLineage({ ...lane, items, busy: false }, event.lineage);
+        // Nothing changed: what holds it up waits for the disk. At once again would leave no time for that, or anything.
+        const stuck = event.lineage === lane.lineage && items.length === lane.items.length;
+        return { lane: stuck ? pause(next, moment, 0) : next, effects: [] };
       });
     case 'lineage':
       return inLane(state, event.user, (lane) => ({ lane: withLineage(lane, event.lineage), effects: [] }));

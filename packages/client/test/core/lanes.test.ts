@@ -324,3 +324,26 @@ test('what a later acceptance proves to be accepted goes out again as it is, and
   );
   assert.ok(!effects.some(({ kind }) => kind === 'encrypt'));
 });
+
+test('work that changes nothing is not begun again at once: what it waits for may be the disk', () => {
+  const facts = { group: groupId, generation: 1, ownSequence: 1, peerSequence: 1, epoch: 1, chainAccepted: 0 } as const;
+  const lineage: Lineage = [{ ...facts, state: 'live' }];
+  const items: Item[] = [{ order: 1, user: 'bob', kind: 'message', onlineOnly: false, sealed: undefined }];
+  const moment = { nowMs: 1000, random: 0.5 };
+  let state = emptyState;
+  const encrypts = (event: Event, at = moment): boolean => {
+    const step = update(state, event, at);
+    ({ state } = step);
+    return step.effects.some(({ kind }) => kind === 'encrypt');
+  };
+  encrypts({ kind: 'loaded', device, lanes: [{ user: 'bob', items, lineage, halted: false }] });
+  encrypts({ kind: 'start' });
+  assert.ok(encrypts({ kind: 'opened', rolledBack: false, reading: false }));
+  // A commit that was refused is still to be dropped from a full disk.
+  assert.ok(!encrypts({ kind: 'stale', user: 'bob', lineage, dropped: [] }));
+  const wakeMs = nextWakeMs(state) ?? 0;
+  assert.ok(wakeMs > moment.nowMs);
+  assert.ok(encrypts({ kind: 'tick' }, { ...moment, nowMs: wakeMs }));
+  // The group went on: at once.
+  assert.ok(encrypts({ kind: 'stale', user: 'bob', lineage: [{ ...facts, epoch: 2, state: 'live' }], dropped: [] }));
+});
