@@ -168,7 +168,10 @@ export interface DeviceChange {
   /** Identity sequence of the account after the change. */
   readonly sequence: number;
   readonly add: readonly DeviceId[];
-  /** Ended: fenced for good, mailbox emptied; each undelivered `message`/`found` row bounces to its sender as `cause`. */
+  /**
+   * Ended: fenced for good, mailbox emptied; each undelivered `message`/`found` row bounces to its sender as `cause`, or,
+   * where that device has ended, to the live ones of its account. Bounces not read yet go on to the account's own.
+   */
   readonly remove: readonly DeviceId[];
   readonly cause: 'RECIPIENT_RESET';
 }

@@ -293,10 +293,17 @@ export class ModelStore implements Store {
   #change(change: DeviceChange): AppendedRow[] {
     const current = [...this.#devices.values()].filter((each) => each.account === change.account && !each.ended);
     const staying = current.some((each) => !change.remove.includes(each.id));
+    for (const id of change.add) this.#devices.set(id, newDevice(id, change.account));
+    const heirs = this.#liveOf(change.account).filter((each) => !change.remove.includes(each.id));
     const rows = current
       .filter((each) => change.remove.includes(each.id))
-      .flatMap((each) => this.#end(each, staying ? undefined : change.cause, this.#now()));
-    for (const id of change.add) this.#devices.set(id, newDevice(id, change.account));
+      .flatMap((each) => {
+        const waiting = each.rows.filter(({ kind }) => kind === 'bounce');
+        return [
+          ...waiting.flatMap(({ group, payload }) => this.#bounceTo(heirs, group, payload, this.#now())),
+          ...this.#end(each, staying ? undefined : change.cause, this.#now()),
+        ];
+      });
     const before = this.#persons.get(change.account)?.change ?? 0;
     this.#persons.set(change.account, { sequence: change.sequence, change: before + 1 });
     return rows;
@@ -402,18 +409,27 @@ export class ModelStore implements Store {
     return { device: id, ...row };
   }
 
+  #bounceTo(to: readonly ModelDevice[], group: GroupId, payload: Uint8Array, nowMs: number): AppendedRow[] {
+    return to.map(({ id }) => this.#append(id, 'bounce', group, payload, nowMs, undefined, ''));
+  }
+
+  #liveOf(account: AccountId): ModelDevice[] {
+    return [...this.#devices.values()].filter((each) => each.account === account && !each.ended);
+  }
+
   #end(device: ModelDevice, cause: Code | undefined, nowMs: number): AppendedRow[] {
     const told = new Set<string>();
     const rows: AppendedRow[] = [];
     for (const row of cause === undefined ? [] : device.rows) {
-      const sender = row.from && this.#live(row.from);
+      const sender = row.from && this.#devices.get(row.from);
       const key = `${row.from} ${row.client}`;
       if (!sender || sender.account === device.account || told.has(key)) continue;
       if (row.kind !== 'message' && row.kind !== 'invitation') continue;
       told.add(key);
       const bounce = { id: idBytes(row.client as DeviceId), code: codes[cause ?? 'INTERNAL'].number };
       const payload = control.Bounce.encode(bounce).finish();
-      rows.push(this.#append(sender.id, 'bounce', row.group, payload, nowMs, undefined, ''));
+      const to = sender.ended ? this.#liveOf(sender.account) : [sender];
+      rows.push(...this.#bounceTo(to, row.group, payload, nowMs));
     }
     Object.assign(device, { rows: [], oneTime: [], lastResort: undefined, ended: true });
     device.known.clear();

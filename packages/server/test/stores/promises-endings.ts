@@ -39,6 +39,41 @@ export function promiseEndings(name: string, { begin, pair }: Places): void {
     );
   });
 
+  test(`${name}: what came back to a device that has ended comes to the one that took its place, read or not`, async () => {
+    const { place, anna, bert } = await pair();
+    await using at = place;
+    const [first, second] = [message(anna, group), message(anna, group, { chainNumber: 2 })];
+    accepted(await at.store.submit(first));
+    accepted(await at.store.submit(second));
+    const reset = (of: typeof anna, add: DeviceId, remove: DeviceId, sequence: number) =>
+      at.store.put([], { account: of.account, sequence, add: [add], remove: [remove], cause: 'RECIPIENT_RESET' });
+    const [next, last] = [idNamed<DeviceId>('anna.next'), idNamed<DeviceId>('anna.last')];
+    // Sent by a device that has ended when they come back.
+    assert.deepEqual((await reset(anna, next, anna.device, 2)).rows, []);
+    const { rows } = await reset(bert, idNamed<DeviceId>('bert.new'), bert.device, 2);
+    assert.deepEqual(
+      rows.map((row) => [row.device, row.kind, row.seq]),
+      [
+        [next, 'bounce', 1],
+        [next, 'bounce', 2],
+      ],
+    );
+    // Not read by the one that they came back to.
+    const passedOn = await reset(anna, last, next, 3);
+    assert.deepEqual(
+      passedOn.rows.map((row) => [row.device, row.kind, row.seq]),
+      [
+        [last, 'bounce', 1],
+        [last, 'bounce', 2],
+      ],
+    );
+    const ids = await at.store.fetch(last, 0, 10, 10_000);
+    assert.deepEqual(
+      ids.map(({ payload }) => Buffer.from(control.Bounce.decode(payload).id).toString('base64url')),
+      [first.submit.id, second.submit.id],
+    );
+  });
+
   test(`${name}: a founding that never arrived bounces once, with its first message`, async () => {
     await using at = await begin();
     const anna = await join(at.store, 'anna');

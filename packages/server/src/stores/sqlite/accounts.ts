@@ -73,10 +73,14 @@ export class Accounts {
     const leaving = new Set(change.remove);
     const current = devices.ofAccount(change.account).filter((device) => !device.ended);
     const staying = current.some((device) => !leaving.has(device.id));
-    const rows: AppendedRow[] = [];
-    for (const device of current)
-      if (leaving.has(device.id)) rows.push(...this.#end(device, staying ? undefined : change.cause, now));
     for (const id of change.add) devices.add(id, change.account);
+    const heirs = devices.ofAccount(change.account).filter((device) => !device.ended && !leaving.has(device.id));
+    const rows: AppendedRow[] = [];
+    for (const device of current) {
+      if (!leaving.has(device.id)) continue;
+      rows.push(...this.#parts.mailboxes.passOnBounces(device, heirs, now.storedAtMs, now.day));
+      rows.push(...this.#end(device, staying ? undefined : change.cause, now));
+    }
     devices.putPerson({
       account: change.account,
       sequence: change.sequence,

@@ -35,6 +35,7 @@ export class Mailboxes {
   readonly #renumber: readonly StatementSync[];
   readonly #oldest: StatementSync;
   readonly #bounceable: StatementSync;
+  readonly #bounces: StatementSync;
   readonly #nextWithRows: StatementSync;
   readonly #payload: StatementSync;
 
@@ -80,6 +81,10 @@ export class Mailboxes {
       `SELECT DISTINCT body.sender, body.client, body.mls_group FROM mailbox JOIN body ON body.id = mailbox.body
        WHERE mailbox.device = ? AND body.kind IN (${rowKinds.message}, ${rowKinds.invitation})
        ORDER BY mailbox.seq`,
+    );
+    this.#bounces = db.prepare(
+      `SELECT body.mls_group, body.payload FROM mailbox JOIN body ON body.id = mailbox.body
+       WHERE mailbox.device = ? AND body.kind = ${rowKinds.bounce} ORDER BY mailbox.seq`,
     );
     this.#nextWithRows = db.prepare(
       'SELECT row, id FROM device WHERE row > ? AND mailbox_rows > 0 ORDER BY row LIMIT 1',
@@ -167,7 +172,7 @@ export class Mailboxes {
 
   /**
    * What never reached the device goes back to who sent it, once per submission: message and invitation rows, from other
-   * accounts, to devices that still live. Bounces are small and at most one per own submission, so they pass the limit.
+   * accounts, to devices that still live. Bounces are small and few per own submission, so they pass the limit.
    */
   bounceAll(device: Device, cause: Code, storedAtMs: number, day: number): AppendedRow[] {
     const back = this.#bounceable.all(device.row);
@@ -179,12 +184,34 @@ export class Mailboxes {
     { from, cause, storedAtMs, day }: { from: AccountId; cause: Code; storedAtMs: number; day: number },
   ): AppendedRow[] {
     const sender = this.#devices.byRow(Number(row['sender']));
-    if (sender === undefined || sender.ended || sender.account === from) return [];
+    if (sender === undefined || sender.account === from) return [];
+    // What an ended device sent is the business of those that took its place.
+    const to = sender.ended ? this.#devices.ofAccount(sender.account).filter(({ ended }) => !ended) : [sender];
     const group = String(row['mls_group']) as GroupId;
     const id = Buffer.from(String(row['client']), 'base64url');
     const payload = control.Bounce.encode({ id, code: codes[cause].number }).finish();
-    const [seq] = this.append({ kind: 'bounce', group, payload, sender: 0, client: '', storedAtMs, day }, [sender]);
-    return seq === undefined ? [] : [{ device: sender.id, seq, kind: 'bounce', group, storedAtMs, payload }];
+    return this.#notify(to, { group, payload, storedAtMs, day });
+  }
+
+  /** Bounces that an ended device has not read go on to those that take its place. */
+  passOnBounces(ended: Device, heirs: readonly Device[], storedAtMs: number, day: number): AppendedRow[] {
+    const waiting = ended.rows === 0 ? [] : this.#bounces.all(ended.row);
+    return waiting.flatMap((row) => {
+      const payload = row['payload'] as Uint8Array;
+      return this.#notify(heirs, { group: String(row['mls_group']) as GroupId, payload, storedAtMs, day });
+    });
+  }
+
+  #notify(
+    to: readonly Device[],
+    { day, ...row }: Pick<Body, 'group' | 'payload' | 'storedAtMs' | 'day'>,
+  ): AppendedRow[] {
+    if (to.length === 0) return [];
+    const seqs = this.append({ ...row, kind: 'bounce', sender: 0, client: '', day }, to);
+    return to.flatMap(({ id: device }, at) => {
+      const seq = seqs[at];
+      return seq === undefined ? [] : [{ ...row, kind: 'bounce', device, seq } as const];
+    });
   }
 
   /** Row number and id of the next device after `row` that has mail; undefined at the end. */
@@ -255,11 +282,7 @@ export class Mailboxes {
 
     const told = new Set<string>();
     const bounces: AppendedRow[] = [];
-    for (const { group, payload } of kept) {
-      const again = { kind: 'bounce', group, payload, storedAtMs: now.storedAtMs } as const;
-      const [seq] = this.append({ ...again, sender: 0, client: '', day: now.day }, [device]);
-      if (seq !== undefined) bounces.push({ device: device.id, seq, ...again });
-    }
+    for (const row of kept) bounces.push(...this.#notify([device], { ...row, ...now }));
     for (const row of run) {
       if (row['kind'] !== rowKinds.message && row['kind'] !== rowKinds.invitation) continue;
       const key = `${row['sender']} ${row['client']}`;
