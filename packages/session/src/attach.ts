@@ -73,7 +73,7 @@ export interface AttachBinding {
  * frame limit to that of an attached device.
  */
 export function bindAttach(session: Session, binding: AttachBinding, nowMs: number): void {
-  const extra = new ByteWriter(1024)
+  const extra = new ByteWriter(128 + binding.sealed.length)
     .text16('SecureChat attached v1')
     .raw(binding.signature)
     .vec32(binding.sealed)

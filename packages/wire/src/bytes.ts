@@ -19,6 +19,8 @@ export function readU32(bytes: Uint8Array, at: number): number {
   );
 }
 
+const utf8 = new TextEncoder();
+
 export class ByteWriter {
   #bytes: Uint8Array<ArrayBuffer>;
   #at = 0;
@@ -78,7 +80,7 @@ export class ByteWriter {
     return this.u32(value.length).raw(value);
   }
   text16(value: string): this {
-    return this.vec16(new TextEncoder().encode(value));
+    return this.vec16(utf8.encode(value));
   }
   /** The bytes written so far, owned by the caller. Not copied where the capacity was exact: a later write moves away. */
   done(): Uint8Array<ArrayBuffer> {

@@ -46,10 +46,11 @@ export class Mailboxes {
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     );
     this.#insertRow = db.prepare('INSERT INTO mailbox (device, seq, body, bytes) VALUES (?, ?, ?, ?)');
+    // Without a LIMIT: SQLite plans a statement again each time a parameter is bound to one.
     this.#select = db.prepare(
       `SELECT mailbox.seq, body.kind, body.mls_group, body.stored_ms, body.payload
        FROM mailbox JOIN body ON body.id = mailbox.body
-       WHERE mailbox.device = ? AND mailbox.seq > ? ORDER BY mailbox.seq LIMIT ?`,
+       WHERE mailbox.device = ? AND mailbox.seq > ? ORDER BY mailbox.seq`,
     );
     const upTo = 'FROM mailbox WHERE device = ?1 AND seq <= ?2';
     this.#sum = db.prepare(
@@ -119,8 +120,9 @@ export class Mailboxes {
 
   fetch(device: Device, after: number, rowsMax: number, bytesMax: number): MailboxRow[] {
     const rows: MailboxRow[] = [];
+    if (device.rows === 0) return rows;
     let bytes = 0;
-    for (const row of this.#select.iterate(device.row, after, rowsMax)) {
+    for (const row of this.#select.iterate(device.row, after)) {
       const payload = row['payload'] as Uint8Array;
       bytes += payload.length;
       if (rows.length > 0 && bytes > bytesMax) break;
@@ -131,6 +133,7 @@ export class Mailboxes {
         storedAtMs: Number(row['stored_ms']),
         payload,
       });
+      if (rows.length >= rowsMax) break;
     }
     return rows;
   }

@@ -48,10 +48,15 @@ export class Records {
     });
   }
 
+  /** Only what `allows` holds to be right: a version that was named is the one that is there. */
   put(writes: readonly RecordWrite[], nowMs: number): void {
-    for (const { space, key, value, expiresMs } of writes) {
-      if (value === null) this.#delete.run(space, key);
-      else this.#put.run(space, key, this.#versionOf(space, key, nowMs) + 1, expiresMs ?? null, value);
+    for (const { space, key, ifVersion, value, expiresMs } of writes) {
+      if (value === null) {
+        this.#delete.run(space, key);
+        continue;
+      }
+      const before = ifVersion === 'any' ? this.#versionOf(space, key, nowMs) : ifVersion;
+      this.#put.run(space, key, before + 1, expiresMs ?? null, value);
     }
   }
 
