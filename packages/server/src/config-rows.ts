@@ -1,5 +1,5 @@
 /** The settings of a server: one table, from which command line, environment, file and help are read. */
-import type { LimitName } from '@securechat/wire';
+import type { LimitName, LimitRow } from '@securechat/wire';
 import { limits, parseServerAddress } from '@securechat/wire';
 import { parseBlock } from './core/addresses.ts';
 
@@ -33,6 +33,9 @@ export interface ConfigRow {
   readonly parse: (text: string) => unknown;
 }
 
+/** Asked for more, a timer of Node rings at once, so that a long deadline would be none. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
 type Definition = Pick<ConfigRow, 'flag' | 'value' | 'type' | 'default' | 'help' | 'parse'> &
   Partial<Pick<ConfigRow, 'repeatable' | 'secret' | 'choices'>>;
 
@@ -50,12 +53,12 @@ const choice =
   };
 
 const whole =
-  (min: number, max: number, multipleOf = 1) =>
+  (min: number, max: number, { what = 'it', multipleOf = 1 } = {}) =>
   (value: string): number => {
     const number = /^\d{1,16}$/.test(value) ? Number(value) : NaN;
     if (!(number >= min && number <= max) || number % multipleOf !== 0)
       throw new Error(
-        `it must be a whole number from ${min} to ${max}${multipleOf > 1 ? `, a multiple of ${multipleOf}` : ''}`,
+        `${what} must be a whole number from ${min} to ${max}${multipleOf > 1 ? `, a multiple of ${multipleOf}` : ''}`,
       );
     return number;
   };
@@ -92,10 +95,10 @@ const limitPair = (value: string): readonly [LimitName, number] => {
   const [name = '', number = '', ...rest] = value.split('=');
   if (rest.length > 0 || !Object.hasOwn(limits, name))
     throw new Error(`there is no limit named ${JSON.stringify(name)}; "server --help limits" lists them`);
-  const row = limits[name as LimitName];
+  const row: LimitRow = limits[name as LimitName];
   if (row.scope !== 'server') throw new Error(`${name} is part of the protocol and cannot be changed`);
-  if (!/^\d{1,15}$/.test(number)) throw new Error(`the value of ${name} must be a whole number`);
-  return [name as LimitName, Number(number)];
+  const max = /Ms(Max)?$/.test(name) ? TIMER_MS_MAX : 10 ** 15;
+  return [name as LimitName, whole(row.min ?? 0, max, { what: `the value of ${name}` })(number)];
 };
 
 const definitions = {
@@ -196,7 +199,7 @@ const definitions = {
     type: 'number',
     default: '3072',
     help: 'size of RSA keys made from now on: 2048 to 4096',
-    parse: whole(2048, 4096, 8),
+    parse: whole(2048, 4096, { multipleOf: 8 }),
   },
   limit: {
     flag: 'limit',

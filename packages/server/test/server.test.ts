@@ -86,7 +86,11 @@ const refusedConfig: readonly [string, GivenFlags, RegExp][] = [
   ['a small key', { rsaBits: '1024' }, /--rsa-bits/],
   ['an unknown limit', { limit: ['nothing=1'] }, /no limit named "nothing"/],
   ['a limit of the protocol', { limit: ['frameBytesMax=1'] }, /part of the protocol/],
-  ['a limit without a number', { limit: ['pingMs=x'] }, /whole number/],
+  ['a limit without a number', { limit: ['pingMs=x'] }, /the value of pingMs must be a whole number/],
+  ['no room for a row in a commit', { limit: ['commitRowsMax=0'] }, /commitRowsMax must be a whole number from 1 to/],
+  ['no time to log in', { limit: ['authDeadlineMs=0'] }, /from 1 to 2147483647/],
+  ['a deadline longer than a timer takes', { limit: ['authDeadlineMs=2147483648'] }, /from 1 to 2147483647/],
+  ['a wait longer than a timer takes', { limit: ['loginDelayMsMax=2147483648'] }, /from 0 to 2147483647/],
   ['another database', { database: 'postgres://x' }, /embedded database/],
   ['a certificate without a key', { tlsCert: 'x' }, /both --tls-cert and --tls-key/],
   ['a public address with a fingerprint', { publicAddress: `wss://a#sha256:${'A'.repeat(43)}` }, /fingerprint/],
@@ -98,6 +102,11 @@ for (const [what, flags, text] of refusedConfig)
   test(`configuration with ${what} is refused in one sentence`, () => {
     assert.throws(() => load(flags), startError(2, text));
   });
+
+test('a limit may have the least and the most that its timer takes', () => {
+  const { limits: set } = load({ limit: ['commitRowsMax=1', 'authDeadlineMs=2147483647', 'registrationsPerDay=0'] });
+  assert.deepEqual([set.commitRowsMax, set.authDeadlineMs, set.registrationsPerDay], [1, 2 ** 31 - 1, 0]);
+});
 
 test('a configuration file that is absent, no JSON, or has an unknown key is refused', () => {
   assert.throws(() => load({}, {}, join(folder, 'none')), startError(2, /cannot be read/));

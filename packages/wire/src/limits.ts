@@ -6,6 +6,8 @@ export interface LimitRow {
   readonly value: number;
   readonly scope: 'protocol' | 'server';
   readonly reason: string;
+  /** The least an operator may set, where with less nobody gets in or nothing is stored; 0 where it is not said. */
+  readonly min?: number;
 }
 
 export const limits = {
@@ -126,20 +128,22 @@ export const limits = {
     scope: 'server',
     reason: 'a refused handshake closes at a multiple of this after the frame came: one timing class for all causes',
   },
-  connectionsMax: { value: 4000, scope: 'server', reason: 'memory of a small machine' },
+  connectionsMax: { value: 4000, scope: 'server', min: 1, reason: 'memory of a small machine' },
   connectionsPerAddressMax: {
     value: 40,
     scope: 'server',
+    min: 1,
     reason: 'one address must not take them all; IPv6 counts by /64',
   },
-  unauthenticatedMax: { value: 200, scope: 'server', reason: 'strangers must not take them all' },
-  unauthenticatedPerAddressMax: { value: 10, scope: 'server', reason: 'the same, for one address' },
+  unauthenticatedMax: { value: 200, scope: 'server', min: 1, reason: 'strangers must not take them all' },
+  unauthenticatedPerAddressMax: { value: 10, scope: 'server', min: 1, reason: 'the same, for one address' },
   connectsPerAddressPerSecond: { value: 10, scope: 'server', reason: 'a handshake costs 4 ms of a core' },
-  connectsPerAddressBurst: { value: 30, scope: 'server', reason: 'a household reconnecting at once' },
+  connectsPerAddressBurst: { value: 30, scope: 'server', min: 1, reason: 'a household reconnecting at once' },
   handshakesQueuedMax: { value: 64, scope: 'server', reason: 'RSA work that waits: beyond it the answer is a close' },
   authDeadlineMs: {
     value: 10_000,
     scope: 'server',
+    min: 1,
     reason: 'an idle stranger is closed; time that the person needs is spent before connecting',
   },
   tlsHandshakeMs: { value: 5000, scope: 'server', reason: 'a stranger who opens a connection and says nothing' },
@@ -161,7 +165,7 @@ export const limits = {
       'of the machine or its cgroup; beyond it new connections are cut, before the system kills the server for all',
   },
   framesPerSecond: { value: 50, scope: 'server', reason: 'requests of one device' },
-  framesBurst: { value: 200, scope: 'server', reason: 'requests of one device after a pause' },
+  framesBurst: { value: 200, scope: 'server', min: 1, reason: 'requests of one device after a pause' },
   idleFramesPerSecond: {
     value: 100,
     scope: 'server',
@@ -175,7 +179,7 @@ export const limits = {
     reason: 'a broken client that was closed and comes back at once would be a loop of attaches',
   },
   pingMs: { value: 25_000, scope: 'server', reason: 'below the idle limit of common proxies' },
-  deadMs: { value: 60_000, scope: 'server', reason: 'two pings missed' },
+  deadMs: { value: 60_000, scope: 'server', min: 1, reason: 'two pings missed' },
 
   // Accounts (server)
   registrationsPerAddressPerHour: { value: 5, scope: 'server', reason: 'open registration: mass accounts' },
@@ -213,7 +217,7 @@ export const limits = {
 
   // Messages (server)
   messagesPerSecond: { value: 10, scope: 'server', reason: 'per device; a person types slower' },
-  messagesBurst: { value: 50, scope: 'server', reason: 'per device; an outbox that comes back' },
+  messagesBurst: { value: 50, scope: 'server', min: 1, reason: 'per device; an outbox that comes back' },
   messagesPerDay: { value: 5000, scope: 'server', reason: 'per account' },
   newRecipientsPerDay: { value: 20, scope: 'server', reason: 'unasked messages, on a server with open registration' },
   unansweredPerDay: {
@@ -263,6 +267,7 @@ export const limits = {
   commitRowsMax: {
     value: 256,
     scope: 'server',
+    min: 1,
     reason: 'group commit: latency of the last against the cost of an fsync',
   },
 } as const satisfies Record<string, LimitRow>;
