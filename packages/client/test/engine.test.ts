@@ -198,6 +198,30 @@ test('an old copy of a profile founds its conversations anew before it writes', 
     assert.equal(await bob.history('alice').then((texts) => texts.length), 3);
   }));
 
+test('an old copy of a profile that was about to found a group writes nothing else in it', () =>
+  on(async (play) => {
+    const { office, alice } = play;
+    let old: Actor['store'] | undefined;
+    office.mishap = () => {
+      old ??= alice.store.copy();
+      return 'none';
+    };
+    await alice.sender.send('bob', 'a1', {});
+    await alice.sender.send('bob', 'a2', {});
+    await arrived(play, ['a1', 'a2']);
+    await alice.engine.stop();
+    assert.ok(old !== undefined);
+    alice.store = old;
+    await alice.start();
+    await alice.sender.send('bob', 'a3', {});
+    // Its first key after the founding belongs to the second message: under it nobody could read the third.
+    const own = office.submitted.filter(({ from }) => from === alice.record.device);
+    const [founding, last] = [own[0], own.at(-1)];
+    assert.deepEqual([founding?.kind, last?.kind], ['found', 'found']);
+    assert.notEqual(last?.group, founding?.group);
+    await arrived(play, ['a1', 'a2', 'a3']);
+  }));
+
 test('key packages that an old copy of a profile cannot open are handed out no more', () =>
   on(async ({ office, alice }) => {
     const stored = () => office.devices.get(alice.record.device)?.keyPackages ?? [];

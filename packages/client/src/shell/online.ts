@@ -112,9 +112,8 @@ async function leaveAllGroups(account: OpenAccount): Promise<void> {
   for (const user of ledger.conversations.keys())
     await account.serial.run(user, async () => {
       const conversation = ledger.conversation(user);
-      const lineage = conversation.lineage.map((facts) =>
-        facts.state === 'live' ? { ...facts, state: 'dead' as const } : facts,
-      );
+      // Also one that is about to be founded: what this copy calls waiting may have been accepted, and written in.
+      const lineage = conversation.lineage.map((facts) => ({ ...facts, state: 'dead' as const }));
       await ledger.commit([{ put: 'conversation', value: { ...conversation, lineage } }]);
       account.dispatch({ kind: 'lineage', user, lineage });
     });
