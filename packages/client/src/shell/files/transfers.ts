@@ -25,7 +25,7 @@ const JOBS_MAX = 2;
 /** The server forgets blobs after 30 days. */
 const KEPT_MS = 30 * 24 * 60 * 60 * 1000;
 const PROGRESS_MS = 100;
-/** After something that passes, on a connection that holds. */
+/** After something that passes, on a connection that holds; after a full disk. */
 const RETRY_MS = 5_000;
 /** What goes on with the next connection. */
 const underWay: ReadonlySet<TransferStage> = new Set<TransferStage>(['sending', 'fetching', 'placing']);
@@ -132,10 +132,12 @@ export class Transfers {
 
   /** After attaching: what was under way goes on, what is too old ends. */
   async resume(): Promise<void> {
-    const { ledger } = this.#account;
-    const old = this.#account.nowMs() - KEPT_MS;
-    for (const record of ledger.transfers.values()) {
-      if (record.sinceMs < old) await this.#end(record, 'EXPIRED');
+    const account = this.#account;
+    if (account.ended()) return;
+    const old = account.nowMs() - KEPT_MS;
+    const later = (): void => void setTimeout(() => void this.resume(), RETRY_MS).unref();
+    for (const record of account.ledger.transfers.values()) {
+      if (record.sinceMs < old) await this.#end(record, 'EXPIRED').catch(later);
       else if (underWay.has(record.stage)) this.start(record.id);
     }
   }
@@ -169,9 +171,10 @@ export class Transfers {
       const { code } = failureOf(cause);
       // The next connection goes on with it, or is there already.
       if (stopped()) return void setImmediate(() => this.start(id));
-      if (isPassing(code) && !final.has(code)) return void setTimeout(() => this.start(id), RETRY_MS).unref();
-      if (record.direction === 'down') await this.#giveUp(record, code);
-      else await this.#end(record, code);
+      const later = (): void => void setTimeout(() => this.start(id), RETRY_MS).unref();
+      if (isPassing(code) && !final.has(code)) return later();
+      // Where its end cannot be stored, it comes to the same end again.
+      await (record.direction === 'down' ? this.#giveUp(record, code) : this.#end(record, code)).catch(later);
     }
   }
 
