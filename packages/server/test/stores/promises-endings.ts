@@ -190,6 +190,29 @@ export function promiseEndings(name: string, { begin, pair }: Places): void {
     assert.deepEqual(await all(at.store, bert), []);
   });
 
+  test(`${name}: a commit that expires comes back as what it is: its group cannot be followed any more`, async () => {
+    const { place, anna, bert } = await pair();
+    await using at = place;
+    const [first, keys] = [message(anna, group), commit(anna, group)];
+    accepted(await at.store.submit(first));
+    accepted(await at.store.submit(keys));
+    at.clock.wallMs += (defaultLimits.mailboxDays + 1) * DAY_MS;
+    at.clock.upMs += (defaultLimits.mailboxDays + 1) * DAY_MS;
+    await at.store.maintain(at.clock.wallMs, 1000);
+    const bounces = (await all(at.store, anna)).map((row) => control.Bounce.decode(row.payload));
+    // Before them bert had an invitation, which comes back to anna as well.
+    assert.deepEqual(
+      bounces
+        .slice(-2)
+        .map(({ id, code, commit: ofCommit }) => [Buffer.from(id).toString('base64url'), code, ofCommit]),
+      [
+        [first.submit.id, codes.EXPIRED.number, undefined],
+        [keys.submit.id, codes.EXPIRED.number, true],
+      ],
+    );
+    assert.deepEqual(kinds(await all(at.store, bert)), ['expired']);
+  });
+
   test(`${name}: a bounce outlives its days: it comes again under a new number, and is not counted as gone`, async () => {
     const { place, anna, bert } = await pair();
     await using at = place;

@@ -14,6 +14,7 @@ import { readContent } from './read-content.ts';
 import { readInvitation } from './read-invitation.ts';
 import type { Outcome } from './row-outcome.ts';
 import { cursorAt, nothing, ofReplacedKeys, unreadable } from './row-outcome.ts';
+import { leaveBehind } from '../send/leave-behind.ts';
 import { giveUp } from '../send/settle.ts';
 
 /** How long a message of a device that left the list may still be on its way. */
@@ -156,23 +157,32 @@ export function contentOutcome(
 }
 
 async function readBounce(account: OpenAccount, row: Deliver): Promise<Outcome> {
-  const { id, code } = decodeMessage(control.Bounce, row.payload);
-  const sent = account.ledger.outboxBySubmit(idOf<ClientId>(id));
+  const bounce = decodeMessage(control.Bounce, row.payload);
+  const code = codeOf(bounce.code);
+  const id = idOf<ClientId>(bounce.id);
+  const sent = account.ledger.outboxBySubmit(id);
+  const cannotFollow = sent?.sealed?.kind === 'found' || (bounce.commit === true && sent === undefined);
+  const user = sent?.user ?? account.ledger.userOfGroup(row.group);
+  if (code === 'EXPIRED' && cannotFollow && user !== undefined)
+    return serially(account, user, row, async () => {
+      await leaveBehind(account, user, { group: row.group, id, code });
+      return nothing;
+    });
   // A commit is nobody's message: whatever is said of it, its answer counts.
   if (sent === undefined || sent.kind === 'commit') return nothing;
   return serially(account, sent.user, row, async () => {
-    const now = account.ledger.outboxBySubmit(idOf<ClientId>(id));
+    const now = account.ledger.outboxBySubmit(id);
     if (now?.sealed === undefined) return nothing;
     // Stored and sent back, and its acceptance never came: the core still waits for an answer.
     const { user, order, acceptedMs, sealed } = now;
     const conversation = account.ledger.conversation(user);
     const lineage = acceptedMs > 0 ? conversation.lineage : withAccepted(conversation.lineage, sealed);
-    await giveUp(account, now, codeOf(code), [
+    await giveUp(account, now, code, [
       ...(acceptedMs > 0 ? [] : [{ put: 'conversation', value: { ...conversation, lineage } } as const]),
       ...cursorAt(account, row),
     ]);
     if (acceptedMs > 0) return nothing;
-    account.answer(order, { kind: 'failed', code: codeOf(code) });
+    account.answer(order, { kind: 'failed', code });
     account.dispatch({ kind: 'settled', user, order, lineage });
     return nothing;
   });

@@ -20,6 +20,9 @@ const kindOf: ReadonlyMap<number, RowKind> = new Map(
   (Object.keys(rowKinds) as RowKind[]).map((kind) => [rowKinds[kind], kind]),
 );
 
+/** Of what expires unread its sender hears. */
+const sendersHear: ReadonlySet<number> = new Set([rowKinds.message, rowKinds.invitation, rowKinds.commit]);
+
 export class Mailboxes {
   readonly #devices: Devices;
   readonly #insertBody: StatementSync;
@@ -192,7 +195,8 @@ export class Mailboxes {
     const to = sender.ended ? this.#devices.ofAccount(sender.account).filter(({ ended }) => !ended) : [sender];
     const group = String(row['mls_group']) as GroupId;
     const id = Buffer.from(String(row['client']), 'base64url');
-    const payload = control.Bounce.encode({ id, code: codes[cause].number }).finish();
+    const commit = row['kind'] === rowKinds.commit ? { commit: true } : {};
+    const payload = control.Bounce.encode({ id, code: codes[cause].number, ...commit }).finish();
     return this.#notify(to, { group, payload, storedAtMs, day });
   }
 
@@ -226,8 +230,9 @@ export class Mailboxes {
 
   /**
    * Replaces rows of days before `dayFirst` (at most `rowsMax` at once) by one `expired` row under the last of their
-   * numbers, which says how many are gone. Their senders get a bounce where the row was the only one of its body. Bounces
-   * themselves come again behind it: without one the device would believe for ever that its message arrived.
+   * numbers, which says how many are gone. Their senders get a bounce where the row was the only one of its body; of a
+   * commit too, without which its group cannot be followed. Bounces themselves come again behind it: without one the device
+   * would believe for ever that its message arrived.
    * The bounces appended; undefined when nothing expired.
    */
   expire(
@@ -287,7 +292,7 @@ export class Mailboxes {
     const bounces: AppendedRow[] = [];
     for (const row of kept) bounces.push(...this.#notify([device], { ...row, ...now }));
     for (const row of run) {
-      if (row['kind'] !== rowKinds.message && row['kind'] !== rowKinds.invitation) continue;
+      if (!sendersHear.has(Number(row['kind']))) continue;
       const key = `${row['sender']} ${row['client']}`;
       if (row['shared'] === 1 || told.has(key)) continue;
       told.add(key);

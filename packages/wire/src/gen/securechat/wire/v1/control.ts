@@ -368,6 +368,8 @@ export interface Bounce {
   id: Uint8Array;
   /** RECIPIENT_RESET, EXPIRED */
   code: number;
+  /** EXPIRED: of new keys, without which nothing behind them in the group can be read */
+  commit?: boolean | undefined;
 }
 
 export interface Missing {
@@ -3838,7 +3840,7 @@ export const Commit: MessageFns<Commit> = {
 };
 
 function createBaseBounce(): Bounce {
-  return { id: new Uint8Array(0), code: 0 };
+  return { id: new Uint8Array(0), code: 0, commit: undefined };
 }
 
 export const Bounce: MessageFns<Bounce> = {
@@ -3848,6 +3850,9 @@ export const Bounce: MessageFns<Bounce> = {
     }
     if (message.code !== 0) {
       writer.uint32(16).uint32(message.code);
+    }
+    if (message.commit !== undefined) {
+      writer.uint32(24).bool(message.commit);
     }
     return writer;
   },
@@ -3879,6 +3884,14 @@ export const Bounce: MessageFns<Bounce> = {
             }
 
             message.code = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.commit = reader.bool();
             continue;
           }
         }
