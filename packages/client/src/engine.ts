@@ -5,6 +5,7 @@ export type { AccountRecord } from './core/record-account.ts';
 export { messageRecord } from './core/record-message.ts';
 export type { MessageRecord } from './core/record-message.ts';
 export { outboxRecord } from './core/record-outbox.ts';
+export { parkedRecord } from './core/record-parked.ts';
 export { sendingGroup } from './core/lineage.ts';
 export type { Resumption } from './shell/connection.ts';
 export { newAccountRecord } from './shell/account/account-record.ts';

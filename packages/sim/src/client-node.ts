@@ -1,6 +1,14 @@
 /** One person's device in a run: the real engine over a disk and a road of its own. */
 import type { ClientEvent, ClientStore, Link, LinkEvents, MessageRecord, Resumption } from '@securechat/client/engine';
-import { Engine, ForwardedEvents, initialChanges, Ledger, messageRecord, Sender } from '@securechat/client/engine';
+import {
+  Engine,
+  ForwardedEvents,
+  initialChanges,
+  Ledger,
+  messageRecord,
+  parkedRecord,
+  Sender,
+} from '@securechat/client/engine';
 import type { Entropy } from '@securechat/crypto';
 import { seededEntropy } from '@securechat/crypto';
 import type { MlsEngine } from '@securechat/e2ee';
@@ -248,12 +256,14 @@ export class ClientNode {
     return this.#recovering;
   }
 
-  /** Rows that were acknowledged, and not read before their profile was lost. */
-  get parkedInLost(): number {
-    const parked = this.#lost.flatMap(({ durable }) =>
-      [...durable.records.keys()].filter((key) => key.startsWith('parked/')),
-    );
-    return parked.length;
+  /** Of rows that were acknowledged and cannot be read yet. */
+  get groupsParked(): ReadonlySet<string> {
+    return groupsParkedOn([this.#disk]);
+  }
+
+  /** Of those that were not read before their profile was lost. */
+  get groupsParkedInLost(): ReadonlySet<string> {
+    return groupsParkedOn(this.#lost);
   }
 
   /** Of a conversation as it lies on the disk, in order; behind what lay on disks that are lost. */
@@ -320,4 +330,10 @@ export class ClientNode {
     this.parts.witness.note(`${this.person.name} is logged out: ${code}`);
     this.stop();
   }
+}
+
+function groupsParkedOn(disks: readonly ClientDisk[]): ReadonlySet<string> {
+  const records = disks.flatMap(({ durable }) => [...durable.records]);
+  const parked = records.filter(([key]) => key.startsWith('parked/'));
+  return new Set(parked.map(([, value]) => parkedRecord.decode(value).row.group));
 }

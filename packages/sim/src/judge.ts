@@ -42,6 +42,11 @@ function gapsOf({ witness }: Evidence, name: string, from: string): readonly Gap
   return shown.filter(({ conversation }) => conversation === '' || conversation === `@${from}`);
 }
 
+/** Either side is shown that something is missing: an old copy does not know what came back to it since. */
+function hasGap(evidence: Evidence, one: string, other: string): boolean {
+  return gapsOf(evidence, one, other).length + gapsOf(evidence, other, one).length > 0;
+}
+
 export async function judge(given: Evidence): Promise<void> {
   const read = new Map<string, readonly MessageRecord[]>();
   const messages: Case['messages'] = (node, user) => {
@@ -60,20 +65,22 @@ export async function judge(given: Evidence): Promise<void> {
   await everyGroup(evidence);
 }
 
-/** True where the other side may lack something of what this one sent it, and says so. */
-function mayLack(evidence: Evidence, name: string, from: string): boolean {
+/** True where this person may lack a message, and says so. */
+function mayLack(evidence: Evidence, name: string, { from, message }: { from: string; message: string }): boolean {
   const { witness, clients } = evidence;
   if (witness.deleted.has(name)) return true;
-  const gaps = gapsOf(evidence, name, from);
+  // What expired went back to its sender, who does not call it accepted any more.
+  const gaps = gapsOf(evidence, name, from).filter(({ code }) => code !== 'EXPIRED');
   if (gaps.some((gap) => isExplained(gap, witness))) return true;
   // Logged out, which it was told: what waits for it waits on.
   const client = clients.get(name);
-  if (client?.over !== undefined) return true;
-  if ((client?.parkedInLost ?? 0) > 0) return true;
+  if (client === undefined || client.over !== undefined) return true;
+  if (witness.wentInto(client.groupsParkedInLost, from, message)) return true;
+  const isOld = witness.rolledBack.has(name);
+  // A profile that was put back and whose keys were then replaced shows nothing any more.
+  if (isOld && (witness.reset.has(name) || gaps.length > 0)) return true;
   // What came in a group that the old copy never knew waits, and becomes a gap in a week.
-  const parked = client?.running?.engine.ledger.parked.size ?? 0;
-  // A profile that was put back and then lost shows nothing any more.
-  return witness.rolledBack.has(name) && (witness.recovered.has(name) || gaps.length + parked > 0);
+  return isOld && witness.wentInto(client.groupsParked, from, message);
 }
 
 function everyMessage(evidence: Case): void {
@@ -98,8 +105,8 @@ function judgeMessage(evidence: Case, saying: Saying, sender: ClientNode, receiv
   if (unsure) return;
   const { state, code } = known ?? {};
   const accepted = state === 'sent' || state === 'delivered' || state === 'read';
-  // An old copy tries again what it does not know the end of; what it calls accepted arrives, or its loss is shown.
-  if (witness.rolledBack.has(from) && (!accepted || gapsOf(evidence, to, from).length > 0)) return;
+  // An old copy tries again what it does not know the end of; what it calls accepted arrives, or a loss is shown.
+  if (witness.rolledBack.has(from) && (!accepted || hasGap(evidence, from, to))) return;
   // What waited in a profile that is lost never goes out, and what went back to it nobody hears of.
   const isLost = known !== undefined && sender.hasLost(to, known.id);
   if (isLost && (state === 'queued' || mayComeBack(witness, to))) return;
@@ -114,9 +121,10 @@ function judgeMessage(evidence: Case, saying: Saying, sender: ClientNode, receiv
   }
   // Stored before, and hidden by whoever blocked since.
   if (witness.blocked.has(`${to} ${from}`)) return;
-  if (!accepted || arrived.length > 0 || mayLack(evidence, to, from)) return;
+  if (known === undefined || !accepted || arrived.length > 0) return;
+  if (mayLack(evidence, to, { from, message: known.id })) return;
   if (witness.liedTo || witness.restored) {
-    if (!isSeen(evidence, saying))
+    if (!isSeen(evidence, saying, known.id))
       witness.fail('lost-in-silence', `${text} is ${state} for ${from}, and nobody is shown that ${to} lacks it`);
   } else if (!witness.rolledBack.has(to))
     witness.fail('lost', `${text} is ${state} for ${from} and ${to} does not have it`);
@@ -138,16 +146,16 @@ function sentBackLate(witness: Witness, to: string, code: Code | undefined): boo
  * With a server that lied or went back: a loss is shown, or nothing came after it in its chain that could show it. A chain
  * ends with its group: what is withheld at its end nobody can count.
  */
-function isSeen(evidence: Case, { from, to, number, text }: Saying): boolean {
+function isSeen(evidence: Case, { from, to, number }: Saying, message: string): boolean {
   const { witness, clients, messages } = evidence;
   const [sender, receiver] = [clients.get(from), clients.get(to)];
-  const parked = receiver?.running?.engine.ledger.parked.size ?? 0;
-  if (receiver?.over !== undefined || parked > 0 || gapsOf(evidence, to, from).length > 0) return true;
+  if (receiver?.over !== undefined || gapsOf(evidence, to, from).length > 0) return true;
+  if (receiver !== undefined && witness.wentInto(receiver.groupsParked, from, message)) return true;
   // Docs, reliability.md: a copy put back by hand is noticed by its numbers alone, and may have caught up with them.
   if (witness.copied) return true;
   if (sender === undefined || receiver === undefined || witness.restored) return false;
   const idOf = new Map(messages(sender, to).map((one) => [one.text, one.id as string]));
-  const group = witness.groupOf(from, idOf.get(text));
+  const group = witness.groupOf(from, message);
   const later = witness.sayings.filter((one) => one.number > number && one.from === from && one.to === to);
   const got = new Set(messages(receiver, from).map((one) => one.text));
   return !later.some((one) => got.has(one.text) && witness.groupOf(from, idOf.get(one.text)) === group);
@@ -159,10 +167,11 @@ function everyPromise(evidence: Case): void {
   if (witness.restored || witness.liedTo) return;
   for (const { from, message, device } of witness.promised()) {
     const receiver = clients.get(witness.personOf.get(device) ?? '');
-    if (receiver === undefined || mayLack(evidence, receiver.person.name, from)) continue;
+    if (receiver === undefined || mayLack(evidence, receiver.person.name, { from, message })) continue;
     // It may have come back to a profile that is lost, or to nobody.
     if (witness.recovered.has(from) && mayComeBack(witness, receiver.person.name)) continue;
     if (witness.deleted.has(from)) continue;
+    if (witness.rolledBack.has(from) && hasGap(evidence, from, receiver.person.name)) continue;
     const saidTo = witness.sayings.some(({ to }) => to === receiver.person.name);
     const sender = clients.get(from);
     const own = sender && messages(sender, receiver.person.name).find((one) => one.own && one.id === message);
@@ -187,12 +196,17 @@ function everyOrder({ witness, clients, messages }: Case): void {
 
 /** A gap is only where something is missing. */
 function everyGap({ witness }: Evidence): void {
-  if (witness.rolledBack.size > 0 || witness.restored || witness.liedTo) return;
-  for (const [name, gaps] of witness.gaps) {
+  const { gaps: everyones, rolledBack, restored, liedTo } = witness;
+  if (restored || liedTo) return;
+  // Of a group that was given up nobody can say whose it was.
+  const isOfOldCopy = ({ conversation }: Gap): boolean =>
+    conversation === '' ? rolledBack.size > 0 : rolledBack.has(conversation.slice(1));
+  for (const [name, gaps] of everyones) {
     // What expired leaves holes in chains as well, and messages whose invitation is gone.
     const expired = witness.expired && gaps.some(({ code }) => code === 'EXPIRED');
+    if (expired || rolledBack.has(name)) continue;
     for (const gap of gaps)
-      if (!isExplained(gap, witness) && !expired)
+      if (!isExplained(gap, witness) && !isOfOldCopy(gap))
         witness.fail('gap', `${name} is shown a gap of ${gap.missing}: ${gap.code}`);
   }
 }
@@ -242,8 +256,7 @@ function everyKey({ witness, clients, spent, wipes }: Evidence): void {
 
 /** Both sides of a conversation write in one group, and agree on its epoch. */
 async function everyGroup({ world, witness, clients, engineFor }: Evidence): Promise<void> {
-  // A commit that expired is followed by nobody.
-  if (witness.liedTo || witness.expired) return;
+  if (witness.liedTo) return;
   for (const [name, client] of clients)
     for (const [user, { lineage }] of client.running?.engine.ledger.conversations ?? []) {
       const peer = clients.get(user);

@@ -92,8 +92,8 @@ export function perform(action: Action, { world, witness, server, clients, chanc
       if (client !== undefined) block(client, action.whom, action.blocked);
       return;
     case 'copy':
-      // Without an account on it, it would be put back as a profile that is lost: `recover` does that.
-      if (client?.disk.isEmpty === false) copies.clients.set(action.who, client.disk.copy());
+      // Before its device is published it would be put back as a profile that is lost: `recover` does that.
+      if (client?.recovering === false) copies.clients.set(action.who, client.disk.copy());
       return;
     case 'put-back': {
       const copy = copies.clients.get(action.who);

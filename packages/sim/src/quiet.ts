@@ -52,6 +52,7 @@ function unrest(server: ServerNode, clients: ReadonlyMap<string, ClientNode>): s
     const engine = client.running?.engine;
     if (engine === undefined) return `${name} is down`;
     if (engine.connection !== 'online') return `${name} is ${engine.connection}`;
+    if (engine.inbox.backlog.behind) return `${name} waits for rows that were announced`;
     if (engine.unsent > 0) return `${name} has ${engine.unsent} unsent`;
     const { outbox } = engine.ledger;
     const open = [...outbox.values()].filter(({ acceptedMs }) => acceptedMs === 0);

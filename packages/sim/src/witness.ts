@@ -376,6 +376,12 @@ export class Witness {
     return [...this.#sent.values()].findLast((sent) => sent.person === person && sent.message === message)?.group;
   }
 
+  /** Whether a message went out in one of these groups. */
+  wentInto(groups: ReadonlySet<string>, person: string, message: string): boolean {
+    const sent = [...this.#sent.values()].filter((one) => one.person === person && one.message === message);
+    return sent.some(({ group }) => groups.has(group));
+  }
+
   /** Inner ids of messages that the server said are stored for the device, by person who sent them. */
   *promised(): Generator<{ readonly from: string; readonly message: string; readonly device: DeviceId }> {
     for (const [key, devices] of this.said) {
