@@ -451,6 +451,26 @@ test('an invite that was refused is asked for again', async () => {
   assert.match(output, /^Invite: \nRegistered/m);
 });
 
+test('a message that expired is told to its sender as that, not as one to ask for', async () => {
+  const { output } = await converse([
+    ...login,
+    '@bob the text',
+    ({ emit }) => emit({ kind: 'state', id: 'm1', conversation: '@bob', state: 'failed', code: 'EXPIRED' }),
+  ]);
+  assert.match(output, /^Not delivered to bob \("the text"\)\. Nobody fetched this before it expired\. .*!resend/m);
+  assert.doesNotMatch(output, /Ask the sender/);
+});
+
+test('a gap says how many are missing where that is known', async () => {
+  const { output } = await converse([
+    ...login,
+    ({ emit }) => emit({ kind: 'gap', conversation: '@bob', missing: 2, code: 'GAP' }),
+    ({ emit }) => emit({ kind: 'gap', conversation: '', missing: 0, code: 'SERVER_RESTORED' }),
+  ]);
+  assert.match(output, /^2 messages of @bob missing: Messages are missing here\./m);
+  assert.match(output, /^The server was put back to an older copy of its data\./m);
+});
+
 for (const eventFirst of [true, false]) {
   test(`a refusal is said once, its event ${eventFirst ? 'before' : 'behind'} the answer; !resend knows it`, async () => {
     const failed = { kind: 'state', id: 'm7', conversation: '@bob', state: 'failed', code: 'BLOCKED' } as const;

@@ -289,8 +289,8 @@ export const codes = {
   },
   EXPIRED: {
     number: 60,
-    text: 'Messages expired before this device fetched them.',
-    hint: 'Ask the sender to repeat.',
+    text: 'Nobody fetched this before it expired.',
+    hint: 'It has to be sent again.',
     retry: 'never',
   },
   GAP: { number: 61, text: 'Messages are missing here.', hint: 'Ask the sender to repeat.', retry: 'never' },

@@ -68,10 +68,11 @@ const handlers: { readonly [K in ClientEvent['kind']]: (session: Session, event:
     if (why !== '' && !sentenceOfCode(code).includes(why)) session.notice(why);
   },
   connection: (session, { state, code }) => showConnection(session, state, code),
-  gap: (session, { conversation, missing, code }) =>
-    session.warning(
-      `${missing} ${missing === 1 ? 'message' : 'messages'}${conversation === '' ? '' : ` of ${sanitizeLine(conversation)}`} missing: ${sentenceOfCode(code)}`,
-    ),
+  gap: (session, { conversation, missing, code }) => {
+    const whose = conversation === '' ? '' : ` of ${sanitizeLine(conversation)}`;
+    const count = missing === 0 ? '' : `${missing} ${missing === 1 ? 'message' : 'messages'}${whose} missing: `;
+    session.warning(`${count}${sentenceOfCode(code)}`);
+  },
   serverPinned: (session, { fingerprint }) =>
     session.notice(`The key of this server is now remembered: ${fingerprint}. Another one will be refused.`),
 };
