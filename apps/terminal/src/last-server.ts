@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Client } from '@securechat/client';
 import { parseServerAddress } from '@securechat/client/vocabulary';
 
 /**
@@ -26,4 +27,13 @@ export function rememberServer(profileDirectory: string, server: string): void {
   } catch {
     // A full disk: the next call has to name the server again.
   }
+}
+
+/** For scripts: a mistyped address, at which the account was opened without its server, is not the one to go on with. Never rejects. */
+export async function rememberWhereOnline(
+  client: Pick<Client, 'status'>,
+  { profileDirectory, server }: { readonly profileDirectory: string; readonly server: string },
+): Promise<void> {
+  const status = await client.status().catch(() => undefined);
+  if (status?.connection === 'online') rememberServer(profileDirectory, server);
 }

@@ -1,7 +1,10 @@
 // Goal: scripts send and listen with one command each, and branch on exit codes.
 // Method: real processes, one server.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -77,6 +80,35 @@ test('send --json prints id and state', async () => {
   const { out, code } = await send('alice', ['--json', 'bob', 'x']);
   const { v, id, state } = JSON.parse(out) as Record<string, unknown>;
   assert.deepEqual([v, typeof id, state, code], [1, 'string', 'sent', 0]);
+});
+
+test('send --json prints the code of what was refused, whatever refused it', async () => {
+  const unknown = await send('alice', ['--json', '@nobody-here', 'x']);
+  assert.deepEqual([JSON.parse(unknown.out), unknown.code], [{ v: 1, state: 'failed', code: 'NO_SUCH_USER' }, 1]);
+  const empty = await send('alice', ['--json', '@bob']);
+  assert.deepEqual([JSON.parse(empty.out), empty.code], [{ v: 1, state: 'failed', code: 'USAGE' }, 2]);
+});
+
+test('send --timeout says that there was no answer', async () => {
+  const silent = createServer((socket) => void socket.on('error', () => undefined).resume()).listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  const { port } = silent.address() as AddressInfo;
+  const args = ['--server', `tcp://127.0.0.1:${port}`, '--user', 'alice', '--password-file', passwordFile];
+  const late = start(folder, ['send', '--timeout', '1', '--json', ...args, '@bob', 'x'], { home: 'late' });
+  assert.equal(await late.exit, 9);
+  assert.deepEqual(JSON.parse(late.printed.out), { v: 1, state: 'failed', code: 'TIMEOUT' });
+  assert.equal(late.printed.err, 'No answer in time. Nothing was sent.\n');
+  silent.close();
+});
+
+test('where no server is named it is the one that rpc or send was logged in at last', async () => {
+  const args = ['--user', 'alice', '--password-file', passwordFile, '@bob', 'x'];
+  const registeredByRpc = start(folder, ['send', ...args], { home: 'alice' });
+  assert.equal(await registeredByRpc.exit, 0);
+  const nowhere = ['--server', `tcp://127.0.0.1:1#${server.fingerprint}`];
+  assert.equal(await start(folder, ['send', ...nowhere, ...args], { home: 'alice' }).exit, 4);
+  const { exit, printed } = start(folder, ['send', ...args], { home: 'alice' });
+  assert.equal(await exit, 0, printed.err);
 });
 
 for (const [what, args, code, sentence] of [

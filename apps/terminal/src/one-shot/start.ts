@@ -1,11 +1,14 @@
 import { forwardToHolder, SecureChatError } from '@securechat/client';
 import type { LoggedIn } from '@securechat/client';
 import { exitCodes } from '../exit-codes.ts';
+import { jsonLine } from '../json-line.ts';
+import { rememberWhereOnline } from '../last-server.ts';
 import { terminalScreen } from '../line/terminal-screen.ts';
 import { openClient } from '../open-client.ts';
 import { givenPassword } from '../password.ts';
 import { forwardedClient } from '../rpc/forwarded.ts';
 import type { ForwardedClient } from '../rpc/forwarded.ts';
+import { asSecureChatError } from '../sentence.ts';
 import type { Settings } from '../settings.ts';
 import { listen } from './listen.ts';
 import { sendOnce } from './send.ts';
@@ -13,6 +16,8 @@ import type { Output } from './send.ts';
 
 /** A message of 64 KiB; the client judges it, this bounds what is read. */
 const TEXT_BYTES_MAX = 64 * 1024;
+const NOTHING_SENT = 'No answer in time. Nothing was sent.';
+const MAYBE_QUEUED = 'No answer in time. If the message is queued in the profile, it goes out at the next login.';
 
 const output: Output = {
   write: (line) =>
@@ -28,19 +33,32 @@ export interface SendFlags {
   readonly json: boolean;
 }
 
+/** With `json` a refusal is a line as well: `code` is what scripts match on. */
 export async function startSend(settings: Settings, { to, text, timeoutMs, json }: SendFlags): Promise<number> {
   const begun = performance.now();
-  const { user, password, input } = await credentials(settings);
-  const message = text ?? (await readText(input));
-  if (message === '') throw new SecureChatError('USAGE', { text: 'There is no text to send.' });
-  const { onlineOnly, requireVerified } = settings;
-  const options = { onlineOnly, requireVerified };
-  return endingWith(timeoutMs, async (closing) => {
-    const { client, enter } = await clientFor(settings, user, password, closing);
-    await enter();
-    const left = timeoutMs === undefined ? undefined : Math.max(0, timeoutMs - (performance.now() - begun));
-    return sendOnce(client, { to, text: message, options, timeoutMs: left, json }, output);
-  });
+  let handedOver = false;
+  const late = (): never => {
+    throw new SecureChatError('TIMEOUT', { text: handedOver ? MAYBE_QUEUED : NOTHING_SENT });
+  };
+  try {
+    const { user, password, input } = await credentials(settings);
+    const message = text ?? (await readText(input));
+    if (message === '') throw new SecureChatError('USAGE', { text: 'There is no text to send.' });
+    const { onlineOnly, requireVerified } = settings;
+    const options = { onlineOnly, requireVerified };
+    return await endingWith({ timeoutMs, late }, async (closing) => {
+      const { client, enter } = await clientFor(settings, user, password, closing);
+      await enter();
+      const left = timeoutMs === undefined ? undefined : Math.max(0, timeoutMs - (performance.now() - begun));
+      handedOver = true;
+      return sendOnce(client, { to, text: message, options, timeoutMs: left, json }, output);
+    });
+  } catch (error) {
+    const { code } = asSecureChatError(error);
+    const state = code === 'TIMEOUT' && handedOver ? 'unknown' : 'failed';
+    if (json) process.stdout.write(`${jsonLine({ v: 1, state, code })}\n`);
+    throw error;
+  }
 }
 
 export async function startListen(
@@ -48,7 +66,7 @@ export async function startListen(
   { json, timeoutMs }: { readonly json: boolean; readonly timeoutMs: number | undefined },
 ): Promise<number> {
   const { user, password } = await credentials(settings);
-  return endingWith(timeoutMs, async (closing) => {
+  return endingWith({ timeoutMs, late: () => exitCodes.timeout }, async (closing) => {
     const { client, enter } = await clientFor(settings, user, password, closing);
     const events = client.events();
     const unread = await enter();
@@ -72,27 +90,37 @@ async function clientFor(
   }
   const client = await openClient(settings);
   closing(() => client.close());
-  return { client, enter: async () => (await client.login({ username, password })).unread };
+  const enter = async (): Promise<LoggedIn['unread']> => {
+    const { unread } = await client.login({ username, password });
+    await rememberWhereOnline(client, settings);
+    return unread;
+  };
+  return { client, enter };
 }
 
-/** Runs until it is done, interrupted (130), ended by TERM (0) or late (9), and closes what was opened. */
+interface Patience {
+  readonly timeoutMs: number | undefined;
+  /** What it ends with when that has passed; may throw. */
+  readonly late: () => number;
+}
+
+/** Runs until it is done, interrupted (130), ended by TERM (0) or late, and closes what was opened. */
 async function endingWith(
-  timeoutMs: number | undefined,
+  { timeoutMs, late }: Patience,
   work: (closing: (close: () => Promise<void>) => void) => Promise<number>,
 ): Promise<number> {
   let close = (): Promise<void> => Promise.resolve();
-  const ended = Promise.withResolvers<number>();
+  const ended = Promise.withResolvers<number | 'late'>();
   process.once('SIGINT', () => ended.resolve(exitCodes.interrupted));
   process.once('SIGTERM', () => ended.resolve(exitCodes.ok));
   process.stdout.on('error', () => ended.resolve(exitCodes.ok));
   // One second more than a queued message is given, which has a sentence of its own.
-  const late =
-    timeoutMs === undefined ? undefined : setTimeout(() => ended.resolve(exitCodes.timeout), timeoutMs + 1000);
+  const timer = timeoutMs === undefined ? undefined : setTimeout(() => ended.resolve('late'), timeoutMs + 1000);
   try {
     const code = await Promise.race([work((opened) => (close = opened)), ended.promise]);
-    return code;
+    return code === 'late' ? late() : code;
   } finally {
-    clearTimeout(late);
+    clearTimeout(timer);
     await close();
     process.stdin.destroy();
   }

@@ -11,6 +11,8 @@ export interface RpcContext {
   readonly sendOptions: SendOptions;
   /** Asked by another process: methods that are `alone` are the holder's to call. */
   readonly forwarded?: boolean;
+  /** After a registration or a login. */
+  readonly onEntered?: () => Promise<void>;
 }
 
 export interface Method {
@@ -54,9 +56,10 @@ const later: Method = {
 export const methods: { readonly [name: string]: Method } = {
   register: method(
     { username: user, password: text, invite: optionalText },
-    async ({ client }, { username, password, invite }) => {
+    async ({ client, onEntered }, { username, password, invite }) => {
       const code = invite === undefined ? {} : { invite: parseInviteLink(invite)?.invite ?? invite };
       const made = await client.register({ username, password, ...code });
+      await onEntered?.();
       const { account, device, fingerprint, recoveryWords } = made;
       return { account, device, fingerprint, recoveryWords };
     },
@@ -64,9 +67,10 @@ export const methods: { readonly [name: string]: Method } = {
   ),
   login: method(
     { username: user, password: text, recoveryWords: optionalText },
-    async ({ client }, { username, password, recoveryWords }) => {
+    async ({ client, onEntered }, { username, password, recoveryWords }) => {
       const words = recoveryWords === undefined ? {} : { recoveryWords };
       const { account, device, unread } = await client.login({ username, password, ...words });
+      await onEntered?.();
       return { account, device, unread };
     },
     alone,

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { SecureChatError } from '@securechat/client/vocabulary';
 import { exitCodes } from '../exit-codes.ts';
 import { inputLines } from '../input-lines.ts';
+import { rememberWhereOnline } from '../last-server.ts';
 import { openClient } from '../open-client.ts';
 import type { Settings } from '../settings.ts';
 import { RPC_LINE_BYTES_MAX, serveRpc } from './serve.ts';
@@ -22,7 +23,11 @@ export async function startRpc(settings: Settings): Promise<number> {
   const { onlineOnly, requireVerified } = settings;
   try {
     const served = serveRpc(
-      { client, sendOptions: { onlineOnly, requireVerified } },
+      {
+        client,
+        sendOptions: { onlineOnly, requireVerified },
+        onEntered: () => rememberWhereOnline(client, settings),
+      },
       { lines: inputLines(stdin, RPC_LINE_BYTES_MAX), write },
     );
     return await Promise.race([served.then(() => exitCodes.ok), ended.promise]);
