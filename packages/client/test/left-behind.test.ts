@@ -70,6 +70,26 @@ test('an invitation that expires brings back what was written behind it, and the
     );
   }));
 
+test('an invitation that comes back before its acceptance fails its message, and the next one is read', () =>
+  on(async (play) => {
+    const { alice, bob, office } = play;
+    office.tamper = () => [];
+    office.mishap = (submit) => {
+      office.mishap = () => 'none';
+      sendBack(play, { ...submit, from: alice.record.device }, false);
+      return 'unanswered';
+    };
+    await assert.rejects(alice.sender.send('bob', 'first', {}), { code: 'EXPIRED' });
+    office.tamper = (row) => [row];
+    await until(
+      () => alice.engine.connection === 'online',
+      () => 'online again',
+    );
+    await isRead(play, 'second');
+    assert.deepEqual(bob.texts, ['second']);
+    assert.equal(alice.engine.unsent, 0);
+  }));
+
 test('new keys that expire bring back what was written under them, and nothing that was written before', () =>
   on(async (play) => {
     const { alice, bob, office } = play;
