@@ -4,7 +4,7 @@ import type { ClientStore, Link, LinkEvents, StoreChange } from '@securechat/cli
 import { outboxRecord } from '@securechat/client/engine';
 import type { decideSubmit, OperationName, Store } from '@securechat/server/parts';
 import type { ClientId, MailboxSeq } from '@securechat/wire';
-import { decodeSubmit, encodeSubmit, SecureChatError } from '@securechat/wire';
+import { decodeSubmit, encodeSubmit, rowKinds, SecureChatError } from '@securechat/wire';
 import type { Life, World } from './world.ts';
 
 type Decide = typeof decideSubmit;
@@ -133,6 +133,12 @@ export const bugs: readonly Bug[] = [
   {
     name: 'expiry by the wall clock',
     trustsWallClock: true,
+  },
+  {
+    name: 'nobody hears of a commit that expired',
+    beforeOperation(db, name) {
+      if (name === 'maintain') db.prepare('UPDATE body SET sender = 0 WHERE kind = ?').run(rowKinds.commit);
+    },
   },
   {
     name: 'an acknowledgement deletes one row more',

@@ -24,6 +24,7 @@ const KNOWN: Readonly<Record<string, number>> = {
   'any epoch': 50,
   'what follows a refused message is accepted': 98,
   'expiry by the wall clock': 13,
+  'nobody hears of a commit that expired': 245,
   'an acknowledgement deletes one row more': 24,
   'a page of the mailbox skips a row': 23,
   'a key package is handed out twice': 98,
