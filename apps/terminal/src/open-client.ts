@@ -5,11 +5,11 @@ import type { Settings } from './settings.ts';
 
 /**
  * The client of these settings. Nothing is sent before `register` or `login`. Once it has an account open, `send` and
- * `listen` of other processes go through it.
+ * `listen` of other processes go through it; with `brief` they wait until it is closed.
  */
 export async function openClient(
   settings: Settings,
-  ask: Pick<ClientOptions, 'confirmServer' | 'onProgress'> = {},
+  { brief = false, ...ask }: Pick<ClientOptions, 'confirmServer' | 'onProgress'> & { readonly brief?: boolean } = {},
 ): Promise<Client> {
   const { server, profileDirectory, downloadDirectory, rsaBits, tlsCa } = settings;
   const opened = Promise.withResolvers<Client>();
@@ -19,7 +19,7 @@ export async function openClient(
     downloadDirectory,
     rsaBits,
     ...(tlsCa !== undefined && { tlsCa }),
-    onForward: (lines) => void opened.promise.then((holder) => serveForwarded(holder, lines)),
+    ...(!brief && { onForward: (lines) => void opened.promise.then((holder) => serveForwarded(holder, lines)) }),
     ...ask,
   });
   opened.resolve(client);

@@ -111,6 +111,22 @@ test('where no server is named it is the one that rpc or send was logged in at l
   assert.equal(await exit, 0, printed.err);
 });
 
+test('several at once for one account are sent one after another, and none ends the other', async () => {
+  const texts = ['first', 'second', 'third', 'fourth'].map((text) => `${text} of a crowd`);
+  const sent = await Promise.all(texts.map((text) => send('alice', ['@bob', text])));
+  assert.deepEqual(
+    sent.map(({ code, err }) => [code, err.replace(/^User is offline.*\n/, '')]),
+    texts.map(() => [0, '']),
+  );
+  const bob = startRpc(folder, server.ws, { home: 'bob' });
+  await bob.call('login', { username: 'bob', password });
+  for (const text of texts) await bob.told('message', (message) => message['text'] === text);
+  const { messages } = (await bob.call('history', { with: '@alice', limit: 50 })) as { messages: { text: string }[] };
+  const arrived = messages.map(({ text }) => text).filter((text) => texts.includes(text));
+  assert.deepEqual(arrived.sort(), [...texts].sort());
+  await bob.end();
+});
+
 for (const [what, args, code, sentence] of [
   ['somebody who does not exist', ['@nobody-here', 'x'], 1, /^No such user\./],
   ['somebody offline with --online-only', ['--online-only', '@bob', 'x'], 6, /^User is offline\./],

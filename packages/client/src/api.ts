@@ -221,12 +221,14 @@ export interface Client {
    * days of the device's certificate it renews that, if the server can be reached. Without one:
    * needs the recovery words (RECOVERY_WORDS_REQUIRED when absent, after the password was found right), and becomes the
    * account's only device. AUTH_FAILED, RECOVERY_WORDS_WRONG, UNREACHABLE, DEVICE_REVOKED, ALREADY_LOGGED_IN. An account
-   * that is open in another process of this machine is taken over: that one gets `loggedOut` SESSION_REPLACED.
+   * that is open in another process of this machine is taken over: that one gets `loggedOut` SESSION_REPLACED; with
+   * `takeOver: false` it stays, and this call ends with PROFILE_LOCKED unless that one leaves within seconds.
    */
   login(account: {
     readonly username: string;
     readonly password: string;
     readonly recoveryWords?: string;
+    readonly takeOver?: boolean;
   }): Promise<LoggedIn>;
   /** True when this profile folder has that account, so that no recovery words are needed. */
   hasProfile(username: string): Promise<boolean>;

@@ -79,9 +79,10 @@ class SecureChatClient implements Client {
     readonly username: string;
     readonly password: string;
     readonly recoveryWords?: string;
+    readonly takeOver?: boolean;
   }): Promise<LoggedIn> {
-    const { username, password, recoveryWords } = account;
-    return this.#holder.logIn({ username, password, recoveryWords });
+    const { username, password, recoveryWords, takeOver = true } = account;
+    return this.#holder.logIn({ username, password, recoveryWords, takeOver });
   }
 
   async hasProfile(username: string): Promise<boolean> {

@@ -7,7 +7,8 @@
  *
  *     holder    {"securechat":"lock 1","challenge":32 bytes}
  *     requester {"want":"takeOver"|"forward","nonce":32 bytes,"proof":HMAC(proof key, "requester" …)}
- *     holder    {"proof":HMAC(proof key, "holder" …)}      or {"code":"AUTH_FAILED"} and the end
+ *     holder    {"proof":HMAC(proof key, "holder" …)}      or {"code":"AUTH_FAILED"} and the end, or
+ *               {"code":"PROFILE_LOCKED"} to a "forward" where it takes none
  *
  * Both sides prove that they unwrapped the store's key, neither sends it. Byte strings are base64url.
  */
@@ -32,6 +33,8 @@ const PROOF_MS = 5_000;
 const STRANGERS_MAX = 8;
 /** How long a holder may take to end its session. */
 const RELEASE_MS = 15_000;
+/** Others that send one message each, and are gone. */
+const BRIEF_MS = 5_000;
 const POLL_MS = 50;
 
 type Want = 'takeOver' | 'forward';
@@ -39,13 +42,14 @@ type Want = 'takeOver' | 'forward';
 export interface HeldLock {
   readonly kind: 'held';
   /**
-   * Opens the socket. `onTakeOver` must end the session and call `release`; `onForward` gets a proven channel.
+   * Opens the socket. `onTakeOver` must end the session and call `release`; `onForward` gets a proven channel, and
+   * whoever asks for one is turned away where it is absent.
    * `proofKey` (SqliteStore.proofKey) is copied. PROFILE_UNWRITABLE when no socket can be made.
    */
   serve(options: {
     readonly proofKey: Uint8Array;
     readonly onTakeOver: () => void;
-    readonly onForward: (channel: LineChannel) => void;
+    readonly onForward: ((channel: LineChannel) => void) | undefined;
   }): Promise<void>;
   /** Lets go and closes the socket with every channel. Idempotent; the store must be closed before. */
   release(): Promise<void>;
@@ -55,9 +59,11 @@ export interface BusyLock {
   readonly kind: 'busy';
   /** Process id of the holder, as far as it is known. */
   readonly holder: number | undefined;
+  /** When the holder has let go by itself, within some seconds. PROFILE_LOCKED. */
+  released(): Promise<HeldLock>;
   /** AUTH_FAILED (the holder has another key), PROFILE_LOCKED (it does not answer or does not let go). */
   takeOver(proofKey: Uint8Array): Promise<HeldLock>;
-  /** The same errors. The channel ends when the holder does. */
+  /** The same errors; PROFILE_LOCKED also where the holder takes no lines. The channel ends when the holder does. */
   forward(proofKey: Uint8Array): Promise<LineChannel>;
 }
 
@@ -102,6 +108,13 @@ function busy(folder: string): BusyLock {
   return {
     kind: 'busy',
     holder,
+    async released() {
+      for (const deadline = performance.now() + BRIEF_MS; performance.now() < deadline; await delay(POLL_MS)) {
+        const lock = tryToHold(folder);
+        if (lock !== undefined) return lock;
+      }
+      throw locked();
+    },
     async takeOver(proofKey) {
       const deadline = performance.now() + RELEASE_MS;
       let asked = false;
@@ -138,7 +151,7 @@ function unlessRefused(error: unknown): undefined {
 interface Listening {
   close(): void;
 }
-type Handlers = { readonly onTakeOver: () => void; readonly onForward: (channel: LineChannel) => void };
+type Handlers = Pick<Parameters<HeldLock['serve']>[0], 'onTakeOver' | 'onForward'>;
 
 async function listen(folder: string, proofKey: Uint8Array, handlers: Handlers): Promise<Listening> {
   const path = socketPathForListening(folder);
@@ -150,11 +163,12 @@ async function listen(folder: string, proofKey: Uint8Array, handlers: Handlers):
     strangers.add(socket);
     socket.setTimeout(PROOF_MS, () => socket.destroy());
     socket.on('close', () => (channels.delete(socket), strangers.delete(socket)));
-    challenge(new LineChannel(socket), proofKey, (want, channel) => {
+    const { onTakeOver, onForward } = handlers;
+    challenge(new LineChannel(socket), { proofKey, forwards: onForward !== undefined }, (want, channel) => {
       strangers.delete(socket);
       socket.setTimeout(0);
-      if (want === 'takeOver') handlers.onTakeOver();
-      else handlers.onForward(channel);
+      if (want === 'takeOver') onTakeOver();
+      else onForward?.(channel);
     });
   });
   // A socket left by a crash: we hold the lock, so nobody listens on it.
@@ -180,7 +194,11 @@ async function listen(folder: string, proofKey: Uint8Array, handlers: Handlers):
   };
 }
 
-function challenge(channel: LineChannel, proofKey: Uint8Array, proven: (want: Want, channel: LineChannel) => void) {
+function challenge(
+  channel: LineChannel,
+  { proofKey, forwards }: { readonly proofKey: Uint8Array; readonly forwards: boolean },
+  proven: (want: Want, channel: LineChannel) => void,
+): void {
   const nonceOfHolder = systemEntropy(NONCE_BYTES);
   channel.send(JSON.stringify({ securechat: GREETING, challenge: toBase64url(nonceOfHolder) }));
   channel.onLine((line) => {
@@ -192,6 +210,10 @@ function challenge(channel: LineChannel, proofKey: Uint8Array, proven: (want: Wa
     const proofs = want && nonce && proofsOf(proofKey, { want, challenge: nonceOfHolder, nonce });
     if (!want || !proof || !proofs || !equal(proof, proofs.requester)) {
       channel.send(JSON.stringify({ code: 'AUTH_FAILED' }));
+      return channel.close();
+    }
+    if (want === 'forward' && !forwards) {
+      channel.send(JSON.stringify({ code: 'PROFILE_LOCKED' }));
       return channel.close();
     }
     channel.trust();
@@ -221,6 +243,7 @@ async function ask(folder: string, proofKey: Uint8Array, want: Want): Promise<Li
     channel.onLine((line) => {
       const answer = fields(line);
       const proof = bytes(answer['proof']);
+      if (answer['code'] === 'PROFILE_LOCKED') return void socket.destroy();
       if (proof === undefined || !equal(proof, proofs.holder)) {
         reject(new SecureChatError('AUTH_FAILED'));
         return void socket.destroy();

@@ -106,6 +106,15 @@ test('a holder that does not listen yet is named, and not waited for forever to 
   });
 });
 
+test('a holder that takes no lines turns away who asks, and is taken over as ever', async (t) => {
+  const folder = temporaryFolder(t);
+  const lock = hold(t, folder);
+  await lock.serve({ proofKey, onTakeOver: () => void lock.release(), onForward: undefined });
+  await assert.rejects(busy(folder).forward(proofKey), { code: 'PROFILE_LOCKED' });
+  await assert.rejects(busy(folder).forward(otherKey), { code: 'AUTH_FAILED' });
+  await (await busy(folder).takeOver(proofKey)).release();
+});
+
 test('strangers on the socket are cut off: noise, long lines, silence in numbers, replayed proofs', async (t) => {
   const folder = temporaryFolder(t);
   const lock = hold(t, folder);
@@ -159,6 +168,14 @@ test('a holder that was killed leaves the account free at once', async (t) => {
   await lock.serve({ ...nothing, proofKey });
 });
 
+test('who does not take over waits for the holder to leave', async (t) => {
+  const folder = temporaryFolder(t);
+  const lock = hold(t, folder);
+  const waiting = busy(folder).released();
+  await lock.release();
+  await (await waiting).release();
+});
+
 test('a process takes over from another one, and a path too long for a socket changes nothing', async (t) => {
   const folder = join(temporaryFolder(t), 'x'.repeat(100), 'account');
   mkdirSync(folder, { recursive: true });
@@ -201,5 +218,20 @@ test('a one-shot command reaches the running client of its account, with the pas
   forwarded?.send('{"method":"status"}');
   assert.equal(await answer, '{"METHOD":"STATUS"}');
   forwarded?.close();
+
+  // A new holder of which nobody knows yet whether it will take lines.
+  await lock.release();
+  const next = hold(t, folder);
+  const patient = forwardToHolder(account);
+  await next.serve({ ...nothing, proofKey: store.proofKey, onForward: (channel) => channel.send('here') });
+  const late = await patient;
+  assert.equal(await new Promise((resolve) => late?.onLine(resolve)), 'here');
+  late?.close();
+  await next.release();
+  const last = hold(t, folder);
+  await last.serve({ ...nothing, proofKey: store.proofKey, onForward: undefined });
+  const free = forwardToHolder(account);
+  await last.release();
+  assert.equal(await free, undefined, 'it left');
   await store.close();
 });

@@ -1,5 +1,6 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { forwardToHolder, SecureChatError } from '@securechat/client';
-import type { LoggedIn } from '@securechat/client';
+import type { Code, LoggedIn } from '@securechat/client';
 import { exitCodes } from '../exit-codes.ts';
 import { jsonLine } from '../json-line.ts';
 import { rememberWhereOnline } from '../last-server.ts';
@@ -16,6 +17,9 @@ import type { Output } from './send.ts';
 
 /** A message of 64 KiB; the client judges it, this bounds what is read. */
 const TEXT_BYTES_MAX = 64 * 1024;
+/** Other commands for the same account, at the same time. */
+const CROWD_MS = 60_000;
+const CROWD_POLL_MS = 100;
 const NOTHING_SENT = 'No answer in time. Nothing was sent.';
 const MAYBE_QUEUED = 'No answer in time. If the message is queued in the profile, it goes out at the next login.';
 
@@ -47,11 +51,12 @@ export async function startSend(settings: Settings, { to, text, timeoutMs, json 
     const { onlineOnly, requireVerified } = settings;
     const options = { onlineOnly, requireVerified };
     return await endingWith({ timeoutMs, late }, async (closing) => {
-      const { client, enter } = await clientFor(settings, user, password, closing);
+      const { client, enter } = await clientFor(settings, { user, password, brief: true }, closing);
       await enter();
       const left = timeoutMs === undefined ? undefined : Math.max(0, timeoutMs - (performance.now() - begun));
       handedOver = true;
-      return sendOnce(client, { to, text: message, options, timeoutMs: left, json }, output);
+      const once = { to, text: message, options, timeoutMs: left, json };
+      return sendOnce(client, once, output).catch((error: unknown) => passing(error, 'NOT_LOGGED_IN'));
     });
   } catch (error) {
     const { code } = asSecureChatError(error);
@@ -67,18 +72,34 @@ export async function startListen(
 ): Promise<number> {
   const { user, password } = await credentials(settings);
   return endingWith({ timeoutMs, late: () => exitCodes.timeout }, async (closing) => {
-    const { client, enter } = await clientFor(settings, user, password, closing);
+    const { client, enter } = await clientFor(settings, { user, password, brief: false }, closing);
     const events = client.events();
     const unread = await enter();
     return listen(client, events, unread, json, output);
   });
 }
 
+/** Another process was faster, or the one it went through left before it took anything: to be begun again. */
+class Overtaken extends Error {
+  override readonly name = 'Overtaken';
+}
+
+function passing(error: unknown, code: Code): never {
+  if (error instanceof SecureChatError && error.code === code) throw new Overtaken(code, { cause: error });
+  throw error;
+}
+
+interface Wanted {
+  readonly user: string;
+  readonly password: string;
+  /** To send one message: others wait for that, and do not go through a client that is about to close. */
+  readonly brief: boolean;
+}
+
 /** Through the process that has the account open, if one has; otherwise by logging in. */
 async function clientFor(
   settings: Settings,
-  username: string,
-  password: string,
+  { user: username, password, brief }: Wanted,
   closing: (close: () => Promise<void>) => void,
 ): Promise<{ client: ForwardedClient; enter: () => Promise<LoggedIn['unread']> }> {
   const { server, profileDirectory } = settings;
@@ -88,10 +109,12 @@ async function clientFor(
     closing(() => client.close());
     return { client, enter: () => Promise.resolve([]) };
   }
-  const client = await openClient(settings);
+  const client = await openClient(settings, { brief });
   closing(() => client.close());
   const enter = async (): Promise<LoggedIn['unread']> => {
-    const { unread } = await client.login({ username, password });
+    const { unread } = await client
+      .login({ username, password, takeOver: false })
+      .catch((error: unknown) => passing(error, 'PROFILE_LOCKED'));
     await rememberWhereOnline(client, settings);
     return unread;
   };
@@ -110,6 +133,20 @@ async function endingWith(
   work: (closing: (close: () => Promise<void>) => void) => Promise<number>,
 ): Promise<number> {
   let close = (): Promise<void> => Promise.resolve();
+  let over = false;
+  const begun = performance.now();
+  const inTurn = async (): Promise<number> => {
+    for (;;) {
+      try {
+        return await work((opened) => (close = opened));
+      } catch (error) {
+        if (!(error instanceof Overtaken)) throw error;
+        await close();
+        await delay(CROWD_POLL_MS);
+        if (over || performance.now() > begun + CROWD_MS) throw error.cause;
+      }
+    }
+  };
   const ended = Promise.withResolvers<number | 'late'>();
   process.once('SIGINT', () => ended.resolve(exitCodes.interrupted));
   process.once('SIGTERM', () => ended.resolve(exitCodes.ok));
@@ -117,9 +154,10 @@ async function endingWith(
   // One second more than a queued message is given, which has a sentence of its own.
   const timer = timeoutMs === undefined ? undefined : setTimeout(() => ended.resolve('late'), timeoutMs + 1000);
   try {
-    const code = await Promise.race([work((opened) => (close = opened)), ended.promise]);
+    const code = await Promise.race([inTurn(), ended.promise]);
     return code === 'late' ? late() : code;
   } finally {
+    over = true;
     clearTimeout(timer);
     await close();
     process.stdin.destroy();

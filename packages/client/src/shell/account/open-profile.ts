@@ -55,15 +55,20 @@ export async function createProfile(options: {
 }
 
 /**
- * Unlocks an existing profile; a process that has it open is asked to end its session. AUTH_FAILED, PROFILE_LOCKED,
- * PROFILE_DAMAGED, SCHEMA_NEWER.
+ * Unlocks an existing profile. A process that has it open is asked to end its session with `takeOver`, and waited for some
+ * seconds without. AUTH_FAILED, PROFILE_LOCKED, PROFILE_DAMAGED, SCHEMA_NEWER.
  */
-export async function unlockProfile(folder: string, password: string): Promise<OpenProfile> {
+export async function unlockProfile(
+  folder: string,
+  password: string,
+  { takeOver }: { readonly takeOver: boolean },
+): Promise<OpenProfile> {
   const keys = await unlockKeys({ directory: folder, password });
   let lock: HeldLock | undefined;
   try {
     const found = openAccountLock(folder);
-    lock = found.kind === 'held' ? found : await found.takeOver(keys.proofKey);
+    if (found.kind === 'held') lock = found;
+    else lock = takeOver ? await found.takeOver(keys.proofKey) : await found.released();
     const store = await keys.open();
     try {
       return { folder, lock, store, ledger: await Ledger.open(store, mlsEngine) };

@@ -60,7 +60,7 @@ export class SessionHolder {
     });
   }
 
-  logIn(account: Pick<SignInInput, 'username' | 'password' | 'recoveryWords'>): Promise<LoggedIn> {
+  logIn(account: Pick<SignInInput, 'username' | 'password' | 'recoveryWords' | 'takeOver'>): Promise<LoggedIn> {
     return this.#enter(async () => {
       const input: SignInInput = { ...this.entrance(), ...account };
       const { profile, opened } = await signIn(input);
@@ -135,8 +135,7 @@ export class SessionHolder {
     return profile.lock.serve({
       proofKey: profile.store.proofKey,
       onTakeOver: () => this.#takenOver(),
-      onForward: (channel) =>
-        this.#options.onForward === undefined ? channel.close() : this.#options.onForward(channel),
+      onForward: this.#options.onForward,
     });
   }
 

@@ -29,6 +29,8 @@ export interface SignInInput {
   readonly username: string;
   readonly password: string;
   readonly recoveryWords: string | undefined;
+  /** From another process of this machine that has the account open; otherwise PROFILE_LOCKED where that does not leave. */
+  readonly takeOver: boolean;
   readonly nowMs: () => number;
   readonly onPinned: (fingerprint: Fingerprint) => void;
 }
@@ -44,7 +46,7 @@ export async function signIn(input: SignInInput): Promise<SignedIn> {
   const password = normalisedPassword(input.password);
   input.options.onProgress?.('password', undefined);
   const folder = findAccount(input.at.profileDirectory, input.at.address, username);
-  if (folder !== undefined) return renewed(input, await unlockProfile(folder, password), { username, password });
+  if (folder !== undefined) return renewed(input, await unlockProfile(folder, password, input), { username, password });
 
   // The same server may be known under another address: then its key leads to the profile.
   const words = input.recoveryWords;
@@ -55,7 +57,7 @@ export async function signIn(input: SignInInput): Promise<SignedIn> {
   try {
     const elsewhere = accountFolder(input.at.profileDirectory, opened.opened.pin.fingerprint, username);
     if (hasStore(elsewhere)) {
-      const profile = await unlockProfile(elsewhere, password);
+      const profile = await unlockProfile(elsewhere, password, input);
       remember(input.at, opened.opened);
       opened.link.close();
       return await renewed(input, profile, { username, password });
