@@ -7,7 +7,17 @@ export function sentenceOf(error: unknown): string {
   if (!(error instanceof SecureChatError)) return `${codes.INTERNAL.text} (${briefly(error)})`;
   const { code, detail } = error;
   if (detail.text !== undefined) return sanitizeLine(detail.text);
+  if (code === 'RATE_LIMITED' && detail.retryAfterMs !== undefined)
+    return `${codes[code].text} Try again in ${waitText(detail.retryAfterMs)}.`;
   return sentenceOfCode(code);
+}
+
+/** Rounded up, so that who waited as long as told is let in. */
+function waitText(ms: number): string {
+  const seconds = Math.ceil(ms / 1000);
+  if (seconds < 100) return `${seconds} s`;
+  const minutes = Math.ceil(seconds / 60);
+  return minutes < 100 ? `${minutes} min` : `${Math.ceil(minutes / 60)} h`;
 }
 
 export function sentenceOfCode(code: Code): string {

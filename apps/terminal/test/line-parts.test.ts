@@ -4,11 +4,13 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { SecureChatError } from '@securechat/client/vocabulary';
 import fc from 'fast-check';
 import { formatBytes } from '../src/byte-size.ts';
 import { inputLines } from '../src/input-lines.ts';
 import { commonBeginning, complete } from '../src/line/completion.ts';
 import { parseAnswer, parseIntent, parsePath, parseUser } from '../src/line/intent.ts';
+import { sentenceOf } from '../src/sentence.ts';
 import { nearest } from '../src/suggestion.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'securechat-parts-'));
@@ -28,6 +30,15 @@ test('what a line means', () => {
   assert.deepEqual(parseIntent('#team hi'), { kind: 'group' });
   for (const line of ['@', '@ bob hi', '@bob,hi', '@:']) assert.deepEqual(parseIntent(line), { kind: 'unaddressed' });
   assert.deepEqual(parseIntent('mail a@b.c!'), { kind: 'text', text: 'mail a@b.c!' });
+});
+
+test('who asked too often is told how long to wait', () => {
+  const told = (retryAfterMs: number) => sentenceOf(new SecureChatError('RATE_LIMITED', { retryAfterMs }));
+  assert.equal(told(1), 'Too many requests. Try again in 1 s.');
+  assert.equal(told(99_000), 'Too many requests. Try again in 99 s.');
+  assert.equal(told(99_001), 'Too many requests. Try again in 2 min.');
+  assert.equal(told(679_734), 'Too many requests. Try again in 12 min.');
+  assert.equal(told(24 * 3_600_000), 'Too many requests. Try again in 24 h.');
 });
 
 test('a line that begins with ! or / never means a message', () => {
