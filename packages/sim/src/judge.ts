@@ -95,8 +95,8 @@ function judgeMessage(evidence: Case, saying: Saying, sender: ClientNode, receiv
   const { witness, messages } = evidence;
   const { from, to, text, status } = saying;
   const arrived = messages(receiver, from).filter((one) => !one.own && one.text === text);
-  // What was read in a profile that is lost nobody remembers, when an old copy of its sender sends it again.
-  const again = witness.recovered.has(to) && witness.rolledBack.has(from);
+  // What was read in a profile that is lost nobody remembers, when it is sent again for an old copy or a server that forgot.
+  const again = witness.recovered.has(to) && (witness.rolledBack.has(from) || witness.restored || witness.liedTo);
   if (arrived.length > 1 && !again) witness.fail('stored-twice', `${to} has ${text} ${arrived.length} times`);
   if (status === 'unsaid' && arrived.length > 0) witness.fail('from-nowhere', `${to} has ${text}, which nobody sent`);
   const known = messages(sender, to).find((one) => one.own && one.text === text);
@@ -186,11 +186,13 @@ function everyOrder({ witness, clients, messages }: Case): void {
   const numbers = new Map(witness.sayings.map(({ text, number }) => [text, number]));
   for (const receiver of clients.values())
     for (const from of clients.keys()) {
-      if (witness.rolledBack.has(from) || witness.rolledBack.has(receiver.person.name)) continue;
-      if ((witness.restored || witness.liedTo) && witness.gaps.has(receiver.person.name)) continue;
+      const { name } = receiver.person;
+      if (witness.rolledBack.has(from) || witness.rolledBack.has(name)) continue;
+      const forgetful = witness.restored || witness.liedTo;
+      if (forgetful && (witness.gaps.has(name) || witness.recovered.has(name))) continue;
       const got = messages(receiver, from).flatMap(({ own, text }) => (own ? [] : [numbers.get(text) ?? -1]));
       const wrong = got.findIndex((number, at) => at > 0 && number < (got[at - 1] ?? 0));
-      if (wrong > 0) witness.fail('order', `${receiver.person.name} has ${from}'s ${got.join()}`);
+      if (wrong > 0) witness.fail('order', `${name} has ${from}'s ${got.join()}`);
     }
 }
 

@@ -195,7 +195,8 @@ export class Witness {
       if (own) return;
       this.note(`${name} sees ${text}`);
       const key = `${name} ${text}`;
-      const forgotten = this.rolledBack.has(name) || (this.recovered.has(name) && this.rolledBack.size > 0);
+      const again = this.rolledBack.size > 0 || this.restored || this.liedTo;
+      const forgotten = this.rolledBack.has(name) || (this.recovered.has(name) && again);
       if (this.#shown.has(key) && !forgotten)
         this.fail('shown-twice', `${name} sees ${text} as ${this.#shown.get(key)} and ${id}`);
       this.#shown.set(key, id);
