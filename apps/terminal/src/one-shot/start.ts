@@ -41,8 +41,15 @@ export interface SendFlags {
 export async function startSend(settings: Settings, { to, text, timeoutMs, json }: SendFlags): Promise<number> {
   const begun = performance.now();
   let handedOver = false;
+  let isLate = false;
   const late = (): never => {
+    isLate = true;
     throw new SecureChatError('TIMEOUT', { text: handedOver ? MAYBE_QUEUED : NOTHING_SENT });
+  };
+  // Of what still happens while the client is closed nothing is said: one outcome, one sentence.
+  const saying: Output = {
+    write: (line) => (isLate ? Promise.resolve() : output.write(line)),
+    complain: (line) => (isLate ? undefined : output.complain(line)),
   };
   try {
     const { user, password, input } = await credentials(settings);
@@ -53,10 +60,11 @@ export async function startSend(settings: Settings, { to, text, timeoutMs, json 
     return await endingWith({ timeoutMs, late }, async (closing) => {
       const { client, enter } = await clientFor(settings, { user, password, brief: true }, closing);
       await enter();
+      if (isLate) throw new SecureChatError('TIMEOUT');
       const left = timeoutMs === undefined ? undefined : Math.max(0, timeoutMs - (performance.now() - begun));
       handedOver = true;
       const once = { to, text: message, options, timeoutMs: left, json };
-      return sendOnce(client, once, output).catch((error: unknown) => passing(error, 'NOT_LOGGED_IN'));
+      return sendOnce(client, once, saying).catch((error: unknown) => passing(error, 'NOT_LOGGED_IN'));
     });
   } catch (error) {
     const { code } = asSecureChatError(error);
