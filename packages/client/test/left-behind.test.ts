@@ -114,6 +114,29 @@ test('new keys that expire bring back what was written under them, and nothing t
     assert.ok(!bob.texts.includes('behind'));
   }));
 
+test('new keys that come back before their acceptance are left all the same, and the next message is read', () =>
+  on(async (play) => {
+    const { alice, bob, office } = play;
+    await isRead(play, 'first');
+    await unfetched(play, async () => {
+      office.mishap = (submit) => {
+        office.mishap = () => 'none';
+        sendBack(play, { ...submit, from: alice.record.device }, true);
+        return 'unanswered';
+      };
+      await alice.engine.serial.run('bob', () => queueCommit(alice.engine, 'bob'));
+      await until(
+        () => alice.engine.unsent === 0 && alice.engine.connection === 'online',
+        () => `${alice.engine.unsent} unsent, ${alice.engine.connection}`,
+      );
+    });
+    await isRead(play, 'next');
+    assert.deepEqual(bob.texts, ['first', 'next']);
+    assert.deepEqual(bob.gaps, []);
+    const states = alice.engine.ledger.conversation('bob').lineage.map(({ state }) => state);
+    assert.deepEqual(states, ['dead', 'live']);
+  }));
+
 for (const commits of [1, 2, 3, 4])
   for (const applied of [false, true])
     test(`power cut at commit ${commits} of it (applied: ${applied}): nothing that came back is called sent`, () =>

@@ -161,7 +161,9 @@ async function readBounce(account: OpenAccount, row: Deliver): Promise<Outcome> 
   const code = codeOf(bounce.code);
   const id = idOf<ClientId>(bounce.id);
   const sent = account.ledger.outboxBySubmit(id);
-  const cannotFollow = sent?.sealed?.kind === 'found' || (bounce.commit === true && sent === undefined);
+  // That a commit comes back may be heard before its acceptance, which the core waits for all the same.
+  const isCommit = bounce.commit === true && (sent === undefined || sent.kind === 'commit');
+  const cannotFollow = isCommit || sent?.sealed?.kind === 'found';
   const user = sent?.user ?? account.ledger.userOfGroup(row.group);
   if (code === 'EXPIRED' && cannotFollow && user !== undefined)
     return serially(account, user, row, async () => {
