@@ -8,26 +8,14 @@ import { test } from 'node:test';
 import { SecureChatError } from '@securechat/client';
 import type { Client, ClientEvent } from '@securechat/client';
 import { runLineMode } from '../src/line/line-mode.ts';
-import type { LineOptions } from '../src/line/session.ts';
+import { lineOptions } from './line-options.ts';
 import type { Scripted } from './scripted-client.ts';
 import { scriptedClient } from './scripted-client.ts';
 import { scriptedScreen } from './scripted-screen.ts';
 
-const options: LineOptions = {
-  drainMs: 200,
-  server: 'ws://127.0.0.1:4200',
-  version: '0.1.0',
-  home: '/people/alice',
-  now: () => new Date('2026-11-22T12:00:00Z'),
-  fileExists: () => true,
-  editor: () => Promise.resolve(''),
-  onLoggedIn: () => undefined,
-  qr: () => '',
-};
-
 async function typing(lines: readonly string[], scripted: Scripted): Promise<readonly string[]> {
   const { screen, shown } = scriptedScreen(lines);
-  await runLineMode(scripted.client, screen, options);
+  await runLineMode(scripted.client, screen, lineOptions);
   return shown;
 }
 
